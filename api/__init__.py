@@ -1,0 +1,1 @@
+"""The HTTP face of Crisol: parse, call, answer. It never trains."""

@@ -1,0 +1,1 @@
+"""What ships inside every model: the schema, its enforcement, and how rows become scores."""

@@ -1,0 +1,57 @@
+"""Transformers that live inside the pickled pipeline, so they ship with every model."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+
+
+class Columns(BaseEstimator, TransformerMixin):
+    """An enforced frame under plain names, with datetimes as numbers.
+
+    Column `i` becomes `x<i>`, so that no learner stumbles over brackets, quotes or repeated words in users' names.
+    A datetime becomes `x<i>year`, `month`, `weekday`, `hour` and `age` (days before the latest training time), always
+    all of them: which parts exist must not depend on the rows at hand.
+    """
+
+    def fit(self, frame: pd.DataFrame, y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn's signature)
+        """Remember which columns are datetimes and the latest time in each."""
+        self.latest_ = {
+            at: frame.iloc[:, at].max() for at in range(frame.shape[1]) if frame.dtypes.iloc[at].kind == "M"
+        }
+        return self
+
+    def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame (n_rows, n_columns + 4 per datetime): float64 with NaN, categories object with NaN."""
+        parts: dict[str, pd.Series] = {}
+        for at in range(frame.shape[1]):
+            values = frame.iloc[:, at]
+            if at not in self.latest_:
+                parts[f"x{at}"] = values
+                continue
+            moments = values.dt
+            for part, numbers in (
+                ("year", moments.year),
+                ("month", moments.month),
+                ("weekday", moments.weekday),
+                ("hour", moments.hour),
+            ):
+                parts[f"x{at}{part}"] = numbers.astype(np.float64)
+            parts[f"x{at}age"] = (self.latest_[at] - values) / np.timedelta64(1, "D")
+        return pd.DataFrame(parts, index=frame.index)
+
+
+class Matrix(BaseEstimator, TransformerMixin):
+    """A numeric frame as a bare float64 matrix (n_rows, n_features): encoders put category texts into names."""
+
+    def fit(self, frame: pd.DataFrame, y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn's signature)
+        """Remember how many features there are."""
+        self.n_features_ = frame.shape[1]
+        return self
+
+    def transform(self, frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The matrix."""
+        return frame.to_numpy(dtype=np.float64)

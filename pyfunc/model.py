@@ -1,0 +1,161 @@
+"""Rows to answers: the one way in which every door scores, and the MLflow model around it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType
+
+from pyfunc import package
+from pyfunc.errors import Problem, ProjectError, SchemaMismatchError
+from pyfunc.schema import InputSchema, Notice
+
+PACKAGE_ARTIFACT = "package"  # name of our folder among the model's artifacts
+TWO_CLASSES = 2
+
+
+class ModelInputError(MlflowException):
+    """A `ProjectError` on its way out of `predict`; the message is the problems as JSON.
+
+    The message can be set once: MLflow's scoring server otherwise puts the caller's rows in front of it.
+    """
+
+    def __init__(self, error: ProjectError) -> None:
+        super().__init__(error.to_json(), error_code=INVALID_PARAMETER_VALUE)
+
+    @property
+    def message(self) -> str:
+        """The problems as a JSON list."""
+        return self._message
+
+    @message.setter
+    def message(self, text: str) -> None:
+        if not hasattr(self, "_message"):
+            self._message = text
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A loaded model that answers."""
+
+    package: package.Package
+
+    @property
+    def schema(self) -> InputSchema:
+        """What the rows must be."""
+        return self.package.schema
+
+    def answer(
+        self, frame: pd.DataFrame, where: str, threshold: float | None = None
+    ) -> tuple[pd.DataFrame, list[Notice]]:
+        """Score rows.
+
+        Args:
+            frame: (n_rows, any) as `InputSchema.enforce` takes it.
+            where: what the rows are, for messages.
+            threshold: for two classes, from which probability of the positive class on it is predicted; the stored
+                one when None.
+
+        Returns:
+            (n_rows, 2 + n_classes) with the index of `frame`: prediction, probability, probability_<class>...; notices.
+
+        Raises:
+            SchemaMismatchError: rows or threshold that do not fit.
+        """
+        problems = threshold_problems(self.schema, threshold)
+        try:
+            enforced, notices = self.schema.enforce(frame, where)
+        except SchemaMismatchError as error:
+            raise SchemaMismatchError(*error.problems, *problems) from error
+        if problems:
+            raise SchemaMismatchError(*problems)
+        scores = np.asarray(self.package.pipeline.predict_proba(enforced), dtype=np.float64)
+        cut = self.package.threshold if threshold is None else threshold
+        answers = answers_of(scores, self.schema, cut)
+        answers.index = frame.index
+        return answers, notices
+
+
+def threshold_problems(schema: InputSchema, threshold: float | None) -> list[Problem]:
+    """What is wrong with a threshold that a caller has sent."""
+    if threshold is None:
+        return []
+    if len(schema.target.classes) != TWO_CLASSES:
+        what = f"A threshold needs two classes; the model has {len(schema.target.classes)}."
+        return [Problem("threshold_not_applicable", what, "threshold", "Leave the threshold out.")]
+    if math.isnan(threshold) or not 0 <= threshold <= 1:
+        return [Problem("threshold_invalid", "The threshold is not between 0 and 1.", "threshold", "Send 0 to 1.")]
+    return []
+
+
+def decide(scores: np.ndarray[Any, Any], schema: InputSchema, threshold: float) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Positions (n_rows,) of the predicted classes for probabilities (n_rows, n_classes)."""
+    positive = schema.target.positive
+    if positive is None or len(schema.target.classes) != TWO_CLASSES:
+        return scores.argmax(axis=1).astype(np.int64)
+    at = schema.target.classes.index(positive)
+    return np.where(scores[:, at] >= threshold, at, 1 - at).astype(np.int64)
+
+
+def answers_of(scores: np.ndarray[Any, Any], schema: InputSchema, threshold: float) -> pd.DataFrame:
+    """The answer's columns for probabilities (n_rows, n_classes)."""
+    chosen = decide(scores, schema, threshold)
+    columns: dict[str, Any] = {
+        "prediction": schema.target.labels()[chosen],
+        "probability": scores[np.arange(len(scores)), chosen],
+    }
+    for at, label in enumerate(schema.target.classes):
+        columns[f"probability_{label}"] = scores[:, at]
+    return pd.DataFrame(columns)
+
+
+def signature(schema: InputSchema) -> ModelSignature:
+    """The MLflow signature: untyped inputs, because MLflow would refuse or convert before our schema sees them."""
+    inputs = Schema([ColSpec(AnyType(), name, required=False) for name in schema.names])
+    label = DataType.long if schema.target.integer else DataType.string
+    outputs = [ColSpec(label, "prediction"), ColSpec(DataType.double, "probability")]
+    outputs += [ColSpec(DataType.double, f"probability_{name}") for name in schema.target.classes]
+    params = ParamSchema([ParamSpec("threshold", "double", None)])
+    return ModelSignature(inputs=inputs, outputs=Schema(outputs), params=params)
+
+
+class CrisolModel(PythonModel):
+    """The pyfunc: answers the same through Python, `mlflow models serve`, Spark and the API."""
+
+    def __init__(self) -> None:
+        self.scorer: Scorer | None = None
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read and check the package."""
+        self.scorer = Scorer(package.load(Path(context.artifacts[PACKAGE_ARTIFACT])))
+
+    def predict(self, context: PythonModelContext, model_input: Any, params: Mapping[str, Any] | None = None) -> Any:  # noqa: ARG002 (MLflow's signature)
+        """Score a frame; see `Scorer.answer`.
+
+        Raises:
+            ModelInputError: rows or parameters that do not fit.
+        """
+        assert self.scorer is not None
+        frame = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
+        try:
+            answers, _ = self.scorer.answer(frame, "input rows", (params or {}).get("threshold"))
+        except ProjectError as error:
+            raise ModelInputError(error) from error
+        return answers
+
+
+def problems_in(message: str) -> tuple[Problem, ...]:
+    """The problems that a `ModelInputError` carries, from its message."""
+    return tuple(Problem(**fields) for fields in json.loads(message))

@@ -1,0 +1,112 @@
+"""The model on disk: `pipeline.pkl`, `schema.json` and the manifest that vouches for them.
+
+Order of loading: manifest, format, hashes, and only then the pickle, because a pickle runs code when it is read.
+
+`PACKAGE_FORMAT` goes up when an older reader would misread the directory. The procedure: raise the number, keep a
+reader for the old one (or let it be refused with the command that helps), keep a small model of each format for the
+tests, and name the change in CHANGELOG.md. The number is needed because the first `pyfunc` package that a process
+imports serves every model in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import cloudpickle
+import numpy as np
+import pandas as pd
+
+from pyfunc.errors import ArtifactMismatchError, Problem
+from pyfunc.schema import InputSchema
+
+PACKAGE_FORMAT = 1
+MANIFEST, SCHEMA, PIPELINE = "manifest.json", "schema.json", "pipeline.pkl"
+RECORDED_LIBRARIES = ("mlflow", "pycaret", "pandas", "numpy", "scikit-learn", "lightgbm", "xgboost-cpu", "catboost")
+
+
+class Classifier(Protocol):
+    """What the pickle holds: a fitted pipeline from an enforced frame to probabilities."""
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """Probabilities (n_rows, n_classes) in the order of the schema's classes."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A model as loaded: the fitted pipeline, the schema, and the stored threshold (two classes only)."""
+
+    pipeline: Classifier
+    schema: InputSchema
+    threshold: float
+    manifest: dict[str, Any]
+
+
+def save(folder: Path, pipeline: Classifier, schema: InputSchema, threshold: float, **facts: Any) -> None:
+    """Write a package into an empty folder.
+
+    Args:
+        folder: exists and is empty.
+        pipeline: fitted; pickled with this package by reference.
+        schema: what the rows must be.
+        threshold: from which probability of the positive class on it is predicted; 0 to 1.
+        facts: JSON values for the manifest, such as the learner's id.
+    """
+    (folder / PIPELINE).write_bytes(cloudpickle.dumps(pipeline))
+    (folder / SCHEMA).write_text(json.dumps(schema.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
+    manifest = {
+        "format": PACKAGE_FORMAT,
+        "threshold": threshold,
+        "scorer": "pipeline",
+        "files": {name: _sha256(folder / name) for name in (PIPELINE, SCHEMA)},
+        "libraries": {name: version(name) for name in RECORDED_LIBRARIES},
+        **facts,
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def load(folder: Path) -> Package:
+    """Read a package after checking that it is what its manifest says.
+
+    Raises:
+        ArtifactMismatchError: an unknown format, a missing file or one with other bytes than when it was saved.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = dict(manifest["files"])
+        number = manifest["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = f"The manifest cannot be read ({type(error).__name__})."
+        raise _mismatch("manifest_unreadable", what) from error
+    if number != PACKAGE_FORMAT:
+        what = f"The model has format {number}; this program reads format {PACKAGE_FORMAT}."
+        raise _mismatch("format_unknown", what)
+    damaged = [name for name in (PIPELINE, SCHEMA) if not _is_intact(folder / name, files.get(name))]
+    if damaged:
+        raise _mismatch(
+            "file_damaged", f"{' and '.join(damaged)} changed after the model was saved, or cannot be read."
+        )
+    schema = InputSchema.from_dict(json.loads((folder / SCHEMA).read_text(encoding="utf-8")))
+    pipeline = cloudpickle.loads((folder / PIPELINE).read_bytes())
+    return Package(pipeline, schema, float(manifest["threshold"]), manifest)
+
+
+def _mismatch(code: str, what: str) -> ArtifactMismatchError:
+    """Everything that is wrong with a stored model has the same way out."""
+    return ArtifactMismatchError(
+        Problem(code, what, "model package", "Train the model again, or promote another version.")
+    )
+
+
+def _is_intact(file: Path, sha256: str | None) -> bool:
+    """Whether the file is there with the bytes that were saved."""
+    return file.is_file() and _sha256(file) == sha256
+
+
+def _sha256(file: Path) -> str:
+    """Hash of a file's bytes."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,227 @@
+"""What a model expects of its rows, and the one gate that all rows pass.
+
+`schema.json` (format 1) is this module's `InputSchema.to_dict()`:
+
+    format            1; see `SCHEMA_FORMAT`
+    columns           what the model reads, in its order: name, kind, reason, missing (share of the training rows),
+                      categories (kind category), minimum and maximum (kind number; datetimes as ISO 8601 text),
+                      timezone (kind datetime: "UTC" or null)
+    left_out          columns of the training file that the model does not read: name, kind, reason
+    target            name, classes (sorted), integer (labels are whole numbers), positive (two classes only)
+    unseen_category   "missing": a category that training has not seen counts as a missing value, and is named
+    missing_tokens    texts that mean "missing" in number, boolean and datetime columns; empty text does everywhere
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from pyfunc import cells
+from pyfunc.cells import Converted, Kind
+from pyfunc.errors import Problem, SchemaMismatchError, quoted, rows_named
+
+SCHEMA_FORMAT = 1  # raise it when a reader of the old format would misread the new one; keep a reader for the old
+
+FIX_OF = {
+    "not_a_number": "Send a number, or leave the cell empty for a missing value.",
+    "infinite_number": "Send a finite number, or leave the cell empty for a missing value.",
+    "integer_too_large": f"Whole numbers beyond {cells.EXACT_INTEGER:.0f} lose digits: send such a code as text.",
+    "number_too_large": f"Numbers beyond {cells.LARGEST_NUMBER:.2g} cannot be computed with: correct the cell.",
+    "not_text": "Send text, a number or true/false in a cell, not a list or an object.",
+    "not_a_boolean": "Send true or false, or leave the cell empty for a missing value.",
+    "not_a_datetime": "Send ISO 8601 text such as 2024-05-31 or 2024-05-31T13:45:00.",
+    "no_time_zone": "Send the time with its zone, such as 2024-05-31T13:45:00+02:00.",
+    "unwanted_time_zone": "Send the time without a zone: the training file had none.",
+}
+WHAT_OF = {
+    "not_a_number": "is not a number",
+    "infinite_number": "is not a finite number",
+    "integer_too_large": "is a whole number too large to be exact",
+    "number_too_large": "is too large a number",
+    "not_text": "is neither text nor a number",
+    "not_a_boolean": "is neither true nor false",
+    "not_a_datetime": "is not a date or time",
+    "no_time_zone": "has no time zone",
+    "unwanted_time_zone": "has a time zone",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column that the model reads."""
+
+    name: str
+    kind: Kind
+    reason: str = ""
+    missing: float = 0.0
+    categories: tuple[str, ...] = ()
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    timezone: str | None = None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One column of the training file that the model does not read, and why."""
+
+    name: str
+    kind: Kind
+    reason: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted: the classes as text, sorted, and whether they were whole numbers."""
+
+    name: str
+    classes: tuple[str, ...]
+    integer: bool = False
+    positive: str | None = None
+
+    def labels(self) -> np.ndarray[Any, Any]:
+        """The classes in their original type: int64 (n_classes,) or object (n_classes,)."""
+        if self.integer:
+            return np.array([int(label) for label in self.classes], dtype=np.int64)
+        return np.array(self.classes, dtype=object)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something in accepted rows that the caller should know of."""
+
+    code: str
+    what: str
+    columns: tuple[str, ...] = ()
+    count: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as `warnings` of an answer carry them."""
+        return {**asdict(self), "columns": list(self.columns)}
+
+
+@dataclass(frozen=True)
+class InputSchema:
+    """What a model expects of its rows. See the module's docstring for the JSON form."""
+
+    columns: tuple[Column, ...]
+    target: Target
+    left_out: tuple[LeftOut, ...] = ()
+    unseen_category: Literal["missing"] = "missing"
+    missing_tokens: tuple[str, ...] = field(default=cells.MISSING_TOKENS)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns that the model reads, in its order."""
+        return [column.name for column in self.columns]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"format": SCHEMA_FORMAT, **json.loads(json.dumps(asdict(self)))}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> InputSchema:
+        """Read the JSON form.
+
+        Raises:
+            ValueError: another format number than this code knows.
+        """
+        if stored.get("format") != SCHEMA_FORMAT:
+            raise ValueError(f"schema format {stored.get('format')}, this code reads {SCHEMA_FORMAT}")
+        columns = tuple(
+            Column(**{**c, "kind": Kind(c["kind"]), "categories": tuple(c["categories"])}) for c in stored["columns"]
+        )
+        left_out = tuple(LeftOut(c["name"], Kind(c["kind"]), c["reason"]) for c in stored["left_out"])
+        target = Target(**{**stored["target"], "classes": tuple(stored["target"]["classes"])})
+        return cls(columns, target, left_out, stored["unseen_category"], tuple(stored["missing_tokens"]))
+
+    def enforce(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Notice]]:
+        """Turn any reasonable frame into the one the model was trained on.
+
+        Args:
+            frame: (n_rows, any) columns in any order and of any type; extra ones are ignored and named. Not changed.
+            where: what the rows are, for messages: `request body`, a file's name.
+
+        Returns:
+            The frame (n_rows, n_columns) with a fresh index: number and boolean columns float64 with NaN for missing,
+            categories object with NaN, datetimes datetime64[ns] with NaT; and what was noticed in accepted rows.
+
+        Raises:
+            SchemaMismatchError: all that is wrong at once, with column names and 1-based rows, never with cell values.
+        """
+        names = [str(name) for name in frame.columns]
+        repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        absent = [name for name in self.names if name not in set(names)]
+        problems = _shape_problems(len(frame), repeated, absent, where)
+        position = {name: at for at, name in enumerate(names)}
+        converted: dict[str, pd.Series] = {}
+        notices = [*self._extra(names)]
+        for column in self.columns:
+            if column.name in position and column.name not in repeated and len(frame):
+                result = cells.convert(
+                    frame.iloc[:, position[column.name]], column.kind, column.timezone, self.missing_tokens
+                )
+                problems += _cell_problems(column.name, result, where)
+                if not result.wrong:
+                    values, seen = _against_training(column, result.values)
+                    converted[column.name] = values
+                    notices += seen
+        if problems:
+            raise SchemaMismatchError(*problems)
+        return pd.DataFrame(converted, columns=self.names), notices
+
+    def _extra(self, names: list[str]) -> list[Notice]:
+        """Columns that are not read, named in one notice."""
+        extra = [name for name in names if name not in set(self.names)]
+        if not extra:
+            return []
+        return [Notice("extra_columns", f"Not read by the model: {quoted(extra)}.", tuple(extra), len(extra))]
+
+
+def _shape_problems(rows: int, repeated: list[str], absent: list[str], where: str) -> list[Problem]:
+    """What is wrong before any cell is looked at."""
+    problems = []
+    if repeated:
+        what = f"{quoted(repeated)} {'stands' if len(repeated) == 1 else 'stand'} more than once."
+        problems.append(Problem("duplicate_column", what, where, "Give every column a name of its own."))
+    if absent:
+        listed = ", ".join(f"'{name}'" for name in absent)
+        what = f"{listed} {'is' if len(absent) == 1 else 'are'} missing."
+        fix = "Send every column of the model's schema; leave a cell empty for a missing value."
+        problems.append(Problem("missing_column", what, where, fix))
+    if not rows:
+        problems.append(Problem("no_rows", "There are no rows.", where, "Send at least one row."))
+    return problems
+
+
+def _cell_problems(name: str, result: Converted, where: str) -> list[Problem]:
+    """One problem per column and code, naming the rows."""
+    return [
+        Problem(code, f"'{name}' {WHAT_OF[code]} in {rows_named(rows)}.", where, FIX_OF[code])
+        for code, rows in result.wrong.items()
+    ]
+
+
+def _against_training(column: Column, values: pd.Series) -> tuple[pd.Series, list[Notice]]:
+    """Unseen categories become missing, numbers outside the training range stay; both are counted and named."""
+    if column.kind is Kind.CATEGORY:
+        unseen = values.notna() & ~values.isin(column.categories)
+        count = int(unseen.sum())
+        if not count:
+            return values, []
+        cells_named = "1 cell" if count == 1 else f"{count} cells"
+        what = f"'{column.name}' has {cells_named} with a category that training has not seen; counted as missing."
+        return values.mask(unseen, np.nan), [Notice("unseen_category", what, (column.name,), count)]
+    if column.kind is Kind.NUMBER and column.minimum is not None and column.maximum is not None:
+        count = int(((values < float(column.minimum)) | (values > float(column.maximum))).sum())
+        if count:
+            what = (
+                f"'{column.name}' has {count} {'cell' if count == 1 else 'cells'} outside the range seen in training."
+            )
+            return values, [Notice("out_of_range", what, (column.name,), count)]
+    return values, []

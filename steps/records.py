@@ -1,0 +1,97 @@
+"""The nouns of Crisol, in the order of the flow. A step takes the one before and returns the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from pyfunc.schema import InputSchema
+
+Level = Literal["ok", "warning", "refused"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question about the two files, and its answer."""
+
+    code: str
+    level: Level
+    what: str
+    columns: tuple[str, ...] = ()
+    fix: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Two checked files as the model sees them.
+
+    `train` and `test` are enforced frames (n_rows, n_columns of the schema) with a fresh index; `y_train` and `y_test`
+    are int64 (n_rows,) positions in `schema.target.classes`.
+    """
+
+    run_id: str
+    schema: InputSchema
+    train: pd.DataFrame
+    y_train: np.ndarray[Any, np.dtype[np.int64]]
+    test: pd.DataFrame
+    y_test: np.ndarray[Any, np.dtype[np.int64]]
+    checks: tuple[Check, ...]
+    train_sha256: str
+    test_sha256: str
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What to learn, and how long it may take. Defaults and validation: `steps/search/plan.py`."""
+
+    metric: str
+    models: tuple[str, ...]
+    budget_s: float
+    seed: int
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The model that a search has chosen, logged and ready to be judged."""
+
+    run_id: str  # the train run
+    dataset_run_id: str
+    model_uri: str
+    model: str  # PyCaret's id, such as `lightgbm`
+    metric: str
+    cv_metrics: Mapping[str, float]
+    candidates: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the test file says of one model. `figures` are on the evaluate run with the prefix `test_`."""
+
+    run_id: str
+    dataset_run_id: str
+    model_uri: str
+    metric: str
+    figures: Mapping[str, tuple[float, float, float]]  # name -> value, low, high
+    beats_constant: bool
+    champion_version: str | None  # the version it was compared with
+    champion_comparable: bool
+    difference: tuple[float, float, float] | None  # primary metric, better is positive: value, low, high
+    refused_checks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered version and what the gate decided."""
+
+    name: str
+    version: str
+    run_id: str
+    promoted: bool
+    decision: str  # code, such as `first_champion`, `better`, `not_better`
+    reason: str  # one sentence

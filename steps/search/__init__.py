@@ -1,0 +1,1 @@
+"""The search for a model; the only door to PyCaret."""

@@ -1,0 +1,281 @@
+"""Every MLflow name of ours, and the run that a step stands on.
+
+Runs never stay RUNNING: a step's run carries the process it belongs to, and whatever starts next ends those whose
+process is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.artifacts
+import psutil
+from mlflow.entities import Run, RunStatus, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
+
+from pyfunc.errors import ModelUnavailableError, Problem, ProjectError
+
+# Tags on runs
+STEP = "crisol.step"  # main ingest train candidate evaluate promote score serve
+HOST, PID, STARTED = "crisol.host", "crisol.pid", "crisol.started"  # the process that a RUNNING run belongs to
+DATASET_RUN = "crisol.dataset_run"  # where the dataset stands, also where it was reused
+DATASET_KEY = "crisol.dataset_key"  # identity: sha256 over both files, target, options and the reader's format
+DATASET_TARGET = "crisol.target"  # name of the target column, or NO_TARGET
+NO_TARGET = "none"
+TRAIN_SHA256, TEST_SHA256 = "crisol.train_sha256", "crisol.test_sha256"
+MODEL = "crisol.model"  # id of the learner, such as lightgbm
+MODEL_URI = "crisol.model_uri"
+VERSION, DECISION, PROMOTED = "crisol.version", "crisol.decision", "crisol.promoted"
+EVALUATION_RUN = "crisol.evaluation_run"
+ERROR_CODE, ERROR_WHAT, ERROR_WHERE, ERROR_FIX = "error.code", "error.what", "error.where", "error.fix"
+ERROR_COUNT, ERROR_EXIT_CODE = "error.count", "error.exit_code"
+
+# Tags on registered versions
+TAG_SCORER, TAG_PREVIOUS, TAG_REASON = "scorer", "previous", "reason"
+CHAMPION, PREVIOUS = "champion", "previous"  # aliases
+
+# Artifact paths
+RAW, TRAIN_FRAME, TEST_FRAME = "raw", "data/train.parquet", "data/test.parquet"
+SCHEMA_FILE, CHECKS_FILE, CHECKS_PAGE = "schema.json", "checks.json", "checks.html"
+LEADERBOARD, OUT_OF_FOLD, FOLDS = "leaderboard.csv", "oof.parquet", "folds.csv"
+PLOTS, REPORT, CARD, EVALUATION, PREDICTIONS = (
+    "plots",
+    "report.html",
+    "card.md",
+    "evaluation.json",
+    "predictions.parquet",
+)
+ERRORS, LOG_FILE = "error.json", "log.txt"
+
+DONE, BUG, USAGE, REFUSED = 0, 1, 2, 3  # exit codes of `python -m steps.<verb>`
+ENTRY_POINTS = ("main", "ingest", "train", "evaluate", "promote", "score", "serve", "test")  # of MLproject
+ORPHAN_AFTER_S = 15 * 60  # `mlflow run` creates its run before Python starts: it may be building an environment
+SAME_START_S = 2.0  # process start times are read back with this much slack
+MAX_TAG = 4000  # characters; stores differ, all bear this
+MAX_PARAM = 500  # characters; MLflow's limit is 6000
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """The open run of a step."""
+
+    run_id: str
+    experiment_id: str
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Log parameters, leaving out those that `mlflow run` has logged already (with its own quoting)."""
+        known = mlflow.get_run(self.run_id).data.params
+        mlflow.log_params({key: str(value)[:MAX_PARAM] for key, value in values.items() if key not in known})
+
+    def text(self, text: str, path: str) -> None:
+        """Log a text as an artifact."""
+        mlflow.log_text(text, path, run_id=self.run_id)
+
+    def files(self, folder: Path, path: str | None = None) -> None:
+        """Log all files of a folder as artifacts."""
+        mlflow.log_artifacts(str(folder), path, run_id=self.run_id)
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        """Log figures."""
+        mlflow.log_metrics({key: float(value) for key, value in values.items()}, run_id=self.run_id)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        mlflow.set_tags({key: value[:MAX_TAG] for key, value in values.items()})
+
+
+@contextmanager
+def step_run(step: str, name: str | None = None) -> Iterator[StepRun]:
+    """Open the run of a step, and record on it how it ends.
+
+    The run is the one that `mlflow run` made (MLFLOW_RUN_ID), or nested in the open one, or a new one.
+
+    Args:
+        step: name of the step.
+        name: run name; the step's by default.
+
+    Raises:
+        ModelUnavailableError: MLFLOW_RUN_ID names a run that this tracking store does not have.
+    """
+    outermost = mlflow.active_run() is None
+    if outermost:
+        _require_own_run()
+        end_orphans()
+    given = outermost and bool(os.environ.get("MLFLOW_RUN_ID"))
+    run = mlflow.start_run(nested=not outermost, run_name=None if given else name or step)
+    opened = StepRun(run.info.run_id, run.info.experiment_id)
+    opened.tags({STEP: step, **process_tags()})
+    if given and str(run.data.tags.get("mlflow.runName", "")).count("-") > 1:  # MLflow's own made-up names say nothing
+        mlflow.set_tag("mlflow.runName", name or step)
+    try:
+        yield opened
+    except BaseException as error:
+        problems, exit_code = _as_problems(error)
+        record_problems(opened.run_id, problems, exit_code)
+        mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
+        raise
+    mlflow.end_run()
+
+
+def process_tags() -> dict[str, str]:
+    """Tags that tell which process a run belongs to."""
+    process = psutil.Process()
+    return {HOST: socket.gethostname(), PID: str(process.pid), STARTED: f"{process.create_time():.2f}"}
+
+
+def record_problems(run_id: str, problems: tuple[Problem, ...], exit_code: int) -> None:
+    """Write problems on a run: tags for the first, `error.json` for all."""
+    client = MlflowClient()
+    first = problems[0]
+    tags = {
+        ERROR_CODE: first.code,
+        ERROR_WHAT: first.what,
+        ERROR_WHERE: first.where,
+        ERROR_FIX: first.fix,
+        ERROR_COUNT: str(len(problems)),
+        ERROR_EXIT_CODE: str(exit_code),
+    }
+    for key, value in tags.items():
+        client.set_tag(run_id, key, value[:MAX_TAG])
+    client.log_text(run_id, json.dumps([p.to_dict() for p in problems], indent=1, ensure_ascii=False), ERRORS)
+
+
+def problems_of(run: Run) -> list[dict[str, str]]:
+    """The problems that a run carries; all of them where `error.json` can be read, else the first."""
+    tags = run.data.tags
+    if ERROR_CODE not in tags:
+        return []
+    if int(tags.get(ERROR_COUNT, "1")) > 1:
+        try:
+            return list(json.loads(mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/{ERRORS}")))
+        except (MlflowException, OSError, ValueError):
+            log.warning("error.json of run %s cannot be read", run.info.run_id)
+    keys = {"code": ERROR_CODE, "what": ERROR_WHAT, "where": ERROR_WHERE, "fix": ERROR_FIX}
+    return [{key: tags.get(tag, "") for key, tag in keys.items()}]
+
+
+def tag_usage_error(message: str, exit_code: int) -> None:
+    """Tell the run that `mlflow run` made why its command line was not understood."""
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if run_id:
+        record_problems(run_id, (Problem("usage", message, "command line", "See `--help`."),), exit_code)
+
+
+def end_orphans() -> list[str]:
+    """End RUNNING runs of ours whose process is gone as FAILED, with the reason; their ids."""
+    client = MlflowClient()
+    ended = []
+    for run in running_runs(client):
+        reason = _orphan_reason(run)
+        if reason:
+            problem = Problem(
+                "process_gone", reason, f"run {run.info.run_id}", "Start it again; nothing was registered."
+            )
+            record_problems(run.info.run_id, (problem,), BUG)
+            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.FAILED))
+            ended.append(run.info.run_id)
+    return ended
+
+
+def running_runs(client: MlflowClient) -> list[Run]:
+    """All RUNNING runs, in every experiment."""
+    experiments = [e.experiment_id for e in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)]
+    found: list[Run] = []
+    token = None
+    while experiments:
+        page = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+def is_process_alive(tags: Mapping[str, str]) -> bool:
+    """Whether the process that a run's tags name still exists; true for another host, which cannot be asked."""
+    if tags.get(HOST) != socket.gethostname():
+        return True
+    try:
+        process = psutil.Process(int(tags[PID]))
+        same = abs(process.create_time() - float(tags[STARTED])) < SAME_START_S
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, KeyError, ValueError):
+        return False
+
+
+def artifact(run_id: str, path: str, folder: str) -> Path:
+    """A local copy of a run's artifact, below `folder`.
+
+    Raises:
+        ModelUnavailableError: no such run, or the run has no such artifact.
+    """
+    try:
+        return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=folder))
+    except (MlflowException, OSError) as error:
+        what = f"The run has no artifact '{path}'."
+        raise ModelUnavailableError(
+            Problem("artifact_missing", what, f"run {run_id}", "Give the id of a run that finished.")
+        ) from error
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A private temporary folder, removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="crisol-") as folder:
+        yield Path(folder)
+
+
+def children(client: MlflowClient, run: Run) -> list[Run]:
+    """The runs nested directly in a run, oldest first."""
+    query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.info.run_id}'"
+    found = client.search_runs([run.info.experiment_id], query, max_results=1000)
+    return sorted(found, key=lambda child: child.info.start_time)
+
+
+def _require_own_run() -> None:
+    """Stop where MLFLOW_RUN_ID is not in the store: a relative sqlite URI was resolved in two directories."""
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if not run_id:
+        return
+    try:
+        mlflow.get_run(run_id)
+    except MlflowException as error:
+        what = f"Run {run_id}, made by `mlflow run`, is not in the tracking store."
+        fix = "Write MLFLOW_TRACKING_URI with an absolute path, such as sqlite:////home/me/mlflow.db (four slashes)."
+        raise ModelUnavailableError(Problem("store_mismatch", what, "tracking store", fix)) from error
+
+
+def _as_problems(error: BaseException) -> tuple[tuple[Problem, ...], int]:
+    """Problems and exit code for whatever ended a step."""
+    if isinstance(error, ProjectError):
+        return error.problems, REFUSED
+    if isinstance(error, Exception):
+        what = f"{type(error).__name__} in the program."
+        return (Problem("bug", what, "program", "Please report it with the output of this run."),), BUG
+    what = "The run was stopped from outside."
+    return (Problem("stopped", what, "process", "Start it again; nothing was registered."),), BUG
+
+
+def _orphan_reason(run: Run) -> str | None:
+    """Why a RUNNING run has nobody left to end it; None where somebody may."""
+    tags = run.data.tags
+    if PID in tags:
+        return None if is_process_alive(tags) else "The process of this run ended without a word."
+    if tags.get(MLFLOW_PROJECT_ENTRY_POINT) not in ENTRY_POINTS:
+        return None  # not ours
+    age_s = time.time() - run.info.start_time / 1000
+    return "The run was created, but its process never started." if age_s > ORPHAN_AFTER_S else None
