@@ -61,7 +61,8 @@ def convert(
 
     Args:
         column: (n_rows,) of any dtype; not changed.
-        kind: NUMBER and BOOLEAN become float64, CATEGORY object of text, DATETIME datetime64[ns].
+        kind: NUMBER and BOOLEAN become float64, CATEGORY object of text, DATETIME datetime64[ns] or, with a zone,
+            datetime64[ns, UTC].
         timezone: for DATETIME, "UTC" where times carry a zone (they are converted to UTC), None where they do not.
         missing_tokens: texts that mean missing, besides empty text; not for CATEGORY, where they may be categories.
     """
@@ -188,12 +189,18 @@ def _texts(column: pd.Series) -> Converted:
 
 
 def _datetimes(column: pd.Series, timezone: str | None, tokens: frozenset[str]) -> Converted:
-    """datetime64[ns] with NaT for missing; times with a zone are converted to UTC."""
+    """datetime64[ns] with NaT for missing; times with a zone in UTC and marked so, to pass the gate a second time."""
+    dtype: Any = "datetime64[ns]" if timezone is None else "datetime64[ns, UTC]"
     zoned = getattr(column.dtype, "tz", None) is not None
     if pd.api.types.is_datetime64_any_dtype(column.dtype) and zoned == (timezone is not None):
-        naive = column.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else column
-        return Converted(naive.astype("datetime64[ns]"))
-    return _each(column, lambda cell: _datetime(cell, timezone), tokens, "datetime64[ns]")
+        try:
+            return Converted(column.astype(dtype))
+        except pd.errors.OutOfBoundsDatetime:
+            pass  # a year such as 9999: the rows are found one by one
+    read = _each(column, lambda cell: _datetime(cell, timezone), tokens, "datetime64[ns]")
+    if read.wrong or timezone is None:
+        return read
+    return Converted(read.values.dt.tz_localize("UTC"))  # noqa: PD011 (a field of ours)
 
 
 def _datetime(cell: object, timezone: str | None) -> pd.Timestamp | str:

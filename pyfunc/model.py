@@ -141,7 +141,12 @@ class CrisolModel(PythonModel):
         """Read and check the package."""
         self.scorer = Scorer(package.load(Path(context.artifacts[PACKAGE_ARTIFACT])))
 
-    def predict(self, context: PythonModelContext, model_input: Any, params: Mapping[str, Any] | None = None) -> Any:  # noqa: ARG002 (MLflow's signature)
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002 (MLflow's signature)
+        model_input: pd.DataFrame,  # the one annotation that MLflow makes no schema of
+        params: Mapping[str, Any] | None = None,
+    ) -> pd.DataFrame:
         """Score a frame; see `Scorer.answer`.
 
         Raises:

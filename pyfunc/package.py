@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +28,11 @@ from pyfunc.schema import InputSchema
 
 PACKAGE_FORMAT = 1
 MANIFEST, SCHEMA, PIPELINE = "manifest.json", "schema.json", "pipeline.pkl"
-RECORDED_LIBRARIES = ("mlflow", "pycaret", "pandas", "numpy", "scikit-learn", "lightgbm", "xgboost-cpu", "catboost")
+# What a model needs to answer; their exact versions are read from our lock when it is saved.
+NEEDED_LIBRARIES = (
+    "catboost", "category-encoders", "cloudpickle", "imbalanced-learn", "joblib", "lightgbm", "mlflow", "numpy",
+    "pandas", "pyarrow", "pycaret", "scikit-learn", "scipy", "xgboost-cpu",
+)  # fmt: skip
 
 
 class Classifier(Protocol):
@@ -46,24 +52,25 @@ class Package:
     manifest: dict[str, Any]
 
 
-def save(folder: Path, pipeline: Classifier, schema: InputSchema, threshold: float, **facts: Any) -> None:
+def save(folder: Path, pipeline: Classifier | bytes, schema: InputSchema, threshold: float, **facts: Any) -> None:
     """Write a package into an empty folder.
 
     Args:
         folder: exists and is empty.
-        pipeline: fitted; pickled with this package by reference.
+        pipeline: fitted, or the bytes that cloudpickle made of it; this package is pickled by reference.
         schema: what the rows must be.
         threshold: from which probability of the positive class on it is predicted; 0 to 1.
         facts: JSON values for the manifest, such as the learner's id.
     """
-    (folder / PIPELINE).write_bytes(cloudpickle.dumps(pipeline))
+    pickled = pipeline if isinstance(pipeline, bytes) else cloudpickle.dumps(pipeline)
+    (folder / PIPELINE).write_bytes(pickled)
     (folder / SCHEMA).write_text(json.dumps(schema.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
     manifest = {
         "format": PACKAGE_FORMAT,
         "threshold": threshold,
         "scorer": "pipeline",
         "files": {name: _sha256(folder / name) for name in (PIPELINE, SCHEMA)},
-        "libraries": {name: version(name) for name in RECORDED_LIBRARIES},
+        "libraries": {name: version(name) for name in NEEDED_LIBRARIES},
         **facts,
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -90,9 +97,23 @@ def load(folder: Path) -> Package:
         raise _mismatch(
             "file_damaged", f"{' and '.join(damaged)} changed after the model was saved, or cannot be read."
         )
+    os.environ.setdefault("PYCARET_CUSTOM_LOGGING_PATH", os.devnull)  # else unpickling writes logs.log where we stand
     schema = InputSchema.from_dict(json.loads((folder / SCHEMA).read_text(encoding="utf-8")))
     pipeline = cloudpickle.loads((folder / PIPELINE).read_bytes())
     return Package(pipeline, schema, float(manifest["threshold"]), manifest)
+
+
+def requirements(lock: Path) -> list[str]:
+    """The exact requirements of a model, read from the lock (`requirements.txt`, made by `uv pip compile`).
+
+    Raises:
+        ValueError: the lock lacks one of `NEEDED_LIBRARIES`.
+    """
+    pinned = dict(re.findall(r"^([a-z0-9-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+    absent = [name for name in NEEDED_LIBRARIES if name not in pinned]
+    if absent:
+        raise ValueError(f"{lock.name} does not pin {', '.join(absent)}")
+    return [f"{name}=={pinned[name]}" for name in NEEDED_LIBRARIES]
 
 
 def _mismatch(code: str, what: str) -> ArtifactMismatchError:

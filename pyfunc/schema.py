@@ -140,6 +140,10 @@ class InputSchema:
         target = Target(**{**stored["target"], "classes": tuple(stored["target"]["classes"])})
         return cls(columns, target, left_out, stored["unseen_category"], tuple(stored["missing_tokens"]))
 
+    def example(self) -> pd.DataFrame:
+        """One made-up row (1, n_columns) that fits; no row of the training file may travel with a model."""
+        return pd.DataFrame({column.name: [_example_cell(column)] for column in self.columns})
+
     def enforce(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Notice]]:
         """Turn any reasonable frame into the one the model was trained on.
 
@@ -149,7 +153,8 @@ class InputSchema:
 
         Returns:
             The frame (n_rows, n_columns) with a fresh index: number and boolean columns float64 with NaN for missing,
-            categories object with NaN, datetimes datetime64[ns] with NaT; and what was noticed in accepted rows.
+            categories object with NaN, datetimes datetime64[ns] (in UTC and marked so where training had zones) with
+            NaT; and what was noticed in accepted rows. The frame passes again unchanged.
 
         Raises:
             SchemaMismatchError: all that is wrong at once, with column names and 1-based rows, never with cell values.
@@ -181,6 +186,16 @@ class InputSchema:
         if not extra:
             return []
         return [Notice("extra_columns", f"Not read by the model: {quoted(extra)}.", tuple(extra), len(extra))]
+
+
+def _example_cell(column: Column) -> Any:
+    """A cell in the middle of what training has seen, as JSON would carry it."""
+    if column.kind is Kind.NUMBER and column.minimum is not None and column.maximum is not None:
+        middle = (float(column.minimum) + float(column.maximum)) / 2
+        return float(f"{middle:.4g}")
+    if column.kind is Kind.CATEGORY:
+        return column.categories[0] if column.categories else "text"
+    return True if column.kind is Kind.BOOLEAN else column.maximum
 
 
 def _shape_problems(rows: int, repeated: list[str], absent: list[str], where: str) -> list[Problem]:

@@ -42,6 +42,8 @@ def command(cli: click.Command) -> NoReturn:
     writes to file descriptor 1.
     """
     answer = _claim_stdout()
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for noisy in ("alembic", "mlflow", "matplotlib", "fontTools", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

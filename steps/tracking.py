@@ -38,6 +38,7 @@ NO_TARGET = "none"
 TRAIN_SHA256, TEST_SHA256 = "crisol.train_sha256", "crisol.test_sha256"
 MODEL = "crisol.model"  # id of the learner, such as lightgbm
 MODEL_URI = "crisol.model_uri"
+METRIC = "crisol.metric"  # the figure that candidates were ranked by
 VERSION, DECISION, PROMOTED = "crisol.version", "crisol.decision", "crisol.promoted"
 EVALUATION_RUN = "crisol.evaluation_run"
 ERROR_CODE, ERROR_WHAT, ERROR_WHERE, ERROR_FIX = "error.code", "error.what", "error.where", "error.fix"

@@ -1,0 +1,89 @@
+"""The server: `uvicorn --factory api.app:create_app`. Nothing is made when this module is imported."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI, Response
+
+from api import experiments, invocations, models, pages, predict, problems, training, uploads
+from api.champion import Champion, Versions
+from api.problems import NotReadyError, json_answer
+from api.requests import Envelope
+from api.security import Door, require_key
+from api.serving import Served, Serving, Slots
+from api.supervisor import Supervisor
+from steps.settings import Settings
+
+THREADS_THAT_WAIT = 40  # for the store and for files
+log = logging.getLogger(__name__)
+router = APIRouter(tags=["server"])
+
+
+def create_app(settings: Settings | None = None, supervisor: Supervisor | None = None) -> FastAPI:
+    """Make the server.
+
+    Args:
+        settings: where things live; read from the environment by default, because uvicorn passes nothing.
+        supervisor: what works the jobs; `mlflow run` by default.
+
+    Raises:
+        KeyRefusedError: a host beyond loopback without a key.
+    """
+    settings = settings or Settings()
+    require_key(settings)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # where nobody has configured it yet
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # they would fill the log
+    working = supervisor or Supervisor(settings.jobs, settings.job_limit_s)
+    app = FastAPI(
+        title="Crisol", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(settings, working)
+    )
+    app.state.pages = pages.read()
+    app.state.has_key = bool(settings.api_key)
+    for part in (predict, uploads, training, models, invocations, pages):
+        app.include_router(part.router)
+    app.include_router(router)
+    problems.install(app)
+    app.add_middleware(Door, settings=settings)
+    app.add_middleware(Envelope, max_mib=settings.max_mib)  # the last one added is the outermost
+    return app
+
+
+def _lifespan(settings: Settings, supervisor: Supervisor) -> Any:
+    """What runs beside the requests, from start to end."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        champion = Champion(settings.name, settings.poll_s)
+        scoring = anyio.CapacityLimiter(os.cpu_count() or 1)
+        slots = Slots(settings.max_requests)
+        serving = Serving(settings, champion, Versions(champion), supervisor, slots, experiments.own(), scoring)
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS_THAT_WAIT
+        champion.start()
+        supervisor.start()
+        yield {"serving": serving}
+        champion.stop()
+        supervisor.stop()
+
+    return lifespan
+
+
+@router.get("/health", summary="Whether the server is alive")
+async def health() -> Response:
+    """Alive: nothing else is looked at."""
+    return json_answer({"status": "alive"})
+
+
+@router.get("/ready", summary="Whether it can predict")
+async def ready(serving: Served) -> Response:
+    """A champion is loaded and the registry answers."""
+    loaded = serving.champion.require()
+    if serving.champion.problem is not None:
+        raise NotReadyError(serving.champion.problem)
+    return json_answer({"status": "ready", "model": loaded.facts})

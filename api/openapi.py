@@ -1,0 +1,177 @@
+"""The OpenAPI document: the routes, typed by the champion's schema, so it changes when the champion does."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api import bodies, jobs
+from api.champion import Loaded
+from api.problems import MEDIA_TYPE
+from pyfunc.cells import Kind
+from pyfunc.schema import Column, InputSchema
+from steps.search.plan import DEFAULTS
+
+SHOWN_CATEGORIES = 20
+TYPES = {  # what a cell may be in JSON; text that means the same is read the same
+    Kind.NUMBER: ["number", "string", "null"],
+    Kind.BOOLEAN: ["boolean", "string", "null"],
+    Kind.CATEGORY: ["string", "number", "boolean", "null"],
+    Kind.DATETIME: ["string", "null"],
+}
+PROBLEM = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "request_id": {"type": "string"},
+        "problems": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {key: {"type": "string"} for key in ("code", "what", "where", "fix")},
+            },
+        },
+    },
+}
+UPLOAD = {
+    "type": "object",
+    "required": ["train", "test"],
+    "properties": {
+        "train": {"type": "string", "format": "binary", "description": "Training file."},
+        "test": {"type": "string", "format": "binary", "description": "Test file with the same columns."},
+        "target": {"type": "string", "description": "Column to predict; may be chosen later."},
+        "ignore": {"type": "string", "description": "Columns to leave out, separated by commas."},
+        "experiment": {"type": "string", "description": "MLflow experiment of the dataset's run."},
+    },
+}
+TEXT_OR_NUMBER = {"type": ["string", "number"]}
+TRAIN = {
+    "type": "object",
+    "required": ["dataset_id"],
+    "additionalProperties": False,
+    "properties": {
+        "dataset_id": {"type": "string", "description": "As /upload has answered."},
+        "target": {"type": "string", "description": "Column to predict; the dataset's own when absent."},
+        "experiment": {"type": "string"},
+        "ignore": {"type": "string", "description": "Columns to leave out, separated by commas."},
+        "promote": {"enum": ["auto", "never", "always"], "default": "auto"},
+        **{name: {**TEXT_OR_NUMBER, "default": value} for name, value in vars(DEFAULTS).items()},
+    },
+}
+
+
+def document(app: FastAPI, loaded: Loaded | None) -> dict[str, Any]:
+    """The document for the routes of an app and the model that answers now (None: no model yet)."""
+    made = get_openapi(title="Crisol", version=_project_version(), routes=app.routes, summary=_summary(loaded))
+    components = made.setdefault("components", {}).setdefault("schemas", {})
+    components.clear()  # of FastAPI's own errors, which are never sent
+    components |= {"Problem": PROBLEM, "Upload": UPLOAD, "Train": TRAIN}
+    row: dict[str, Any] = {"type": "object"}
+    if loaded is not None:
+        components |= {"Row": row_schema(loaded.scorer.schema), "Prediction": prediction_schema(loaded.scorer.schema)}
+        row = {"$ref": "#/components/schemas/Row"}
+    for path, operations in made["paths"].items():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+            if path != "/invocations":
+                problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+                operation["responses"]["default"] = {"description": "Refused.", "content": {MEDIA_TYPE: problem}}
+    _type_bodies(made["paths"], row, loaded)
+    return made
+
+
+def row_schema(schema: InputSchema) -> dict[str, Any]:
+    """One row for the model, as JSON Schema."""
+    return {
+        "type": "object",
+        "required": schema.names,
+        "properties": {column.name: _cell(column) for column in schema.columns},
+    }
+
+
+def prediction_schema(schema: InputSchema) -> dict[str, Any]:
+    """The answer for one row, as JSON Schema."""
+    names = ["probability", *(f"probability_{label}" for label in schema.target.classes)]
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    label = {"enum": schema.target.labels().tolist(), "description": f"Predicted '{schema.target.name}'."}
+    return {"type": "object", "properties": {"prediction": label, **dict.fromkeys(names, share)}}
+
+
+def examples(loaded: Loaded) -> list[dict[str, Any]]:
+    """Rows that the model answers: its input example, or a made-up row."""
+    frame = loaded.example if loaded.example is not None else loaded.scorer.schema.example()
+    rows: list[dict[str, Any]] = json.loads(frame.head(2).to_json(orient="records", date_format="iso"))
+    return rows
+
+
+def _cell(column: Column) -> dict[str, Any]:
+    """One column's cells."""
+    said: list[str] = []
+    cell: dict[str, Any] = {"type": TYPES.get(column.kind, TYPES[Kind.CATEGORY])}
+    if column.kind is Kind.DATETIME:
+        cell["format"] = "date-time"
+    if column.categories:
+        cell["examples"] = list(column.categories[:SHOWN_CATEGORIES])
+        said.append(f"{len(column.categories)} categories in training; others count as missing.")
+    if column.minimum is not None:
+        said.append(f"In training from {column.minimum} to {column.maximum}.")
+    said.append(
+        f"Missing in {column.missing:.1%} of the training rows." if column.missing else "Never missing in training."
+    )
+    return {**cell, "description": " ".join(said)}
+
+
+def _type_bodies(paths: dict[str, Any], row: dict[str, Any], loaded: Loaded | None) -> None:
+    """What the routes with a body take, and what the predictions look like."""
+    rows = {"type": "array", "items": row}
+    example = {"example": examples(loaded)} if loaded is not None else {}
+    forms = {"anyOf": [row, rows, {"type": "object", "properties": {bodies.RECORDS: rows}}]}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    tables = {bodies.CSV: {"schema": {"type": "string"}}, bodies.PARQUET: binary}
+    predict = paths["/predict"]["post"]
+    predict["requestBody"] = {"required": True, "content": {bodies.JSON: {"schema": forms, **example}, **tables}}
+    predict["parameters"] = [
+        {"name": "threshold", "in": "query", "schema": {"type": "number", "minimum": 0, "maximum": 1}},
+        {"name": "version", "in": "query", "schema": {"type": "integer", "minimum": 1}},
+    ]
+    if loaded is not None:
+        answered = {
+            "type": "object",
+            "properties": {
+                "request_id": {"type": "string"},
+                "model": {"type": "object"},
+                "predictions": {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}},
+                "warnings": {"type": "array", "items": {"type": "object"}},
+            },
+        }
+        predict["responses"]["200"]["content"] = {bodies.JSON: {"schema": answered}, **tables}
+    records = {"type": "object", "properties": {bodies.RECORDS: rows}}
+    mlflow_example = {"example": {bodies.RECORDS: examples(loaded)}} if loaded is not None else {}
+    _body(paths["/invocations"]["post"], bodies.JSON, records, mlflow_example)
+    _body(paths["/upload"]["post"], "multipart/form-data", {"$ref": "#/components/schemas/Upload"}, {})
+    asked = {"example": {"dataset_id": "0" * 32, "target": "label", "budget_s": 60}}
+    _body(paths["/train"]["post"], bodies.JSON, {"$ref": "#/components/schemas/Train"}, asked)
+
+
+def _body(operation: dict[str, Any], media_type: str, schema: dict[str, Any], example: dict[str, Any]) -> None:
+    """The body of one operation."""
+    operation["requestBody"] = {"required": True, "content": {media_type: {"schema": schema, **example}}}
+
+
+def _summary(loaded: Loaded | None) -> str:
+    """What answers now."""
+    if loaded is None:
+        return "No champion yet: the rows for /predict are typed as soon as there is one."
+    return f"Version {loaded.version} of {loaded.name} predicts '{loaded.scorer.schema.target.name}'."
+
+
+def _project_version() -> str:
+    """The project's version, from where it stands."""
+    return str(tomllib.loads((jobs.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])

@@ -1,0 +1,149 @@
+"""A job as callers see it: a pure picture of its run and the runs nested in it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from api import jobs, supervisor
+from steps import tracking
+
+STEPS = ("ingest", "train", "evaluate", "promote")
+BEGINS = {"ingest": 0.02, "train": 0.08, "evaluate": 0.85, "promote": 0.95}  # share of the way, by typical durations
+TRAIN_SHARE = BEGINS["evaluate"] - BEGINS["train"]
+RUNNING_TAIL = 0.98  # of the search's share, until it has really ended
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A job's run, its nested steps in the order of their start, and the candidates of its search."""
+
+    run: Run
+    steps: list[Run]
+    candidates: list[Run]
+
+    def step(self, name: str) -> Run | None:
+        """The last run of a step."""
+        return next((s for s in reversed(self.steps) if s.data.tags.get(tracking.STEP) == name), None)
+
+
+def picture(client: MlflowClient, run: Run) -> Picture:
+    """Look at a job's runs."""
+    steps = [child for child in tracking.children(client, run) if child.data.tags.get(tracking.STEP) in STEPS]
+    search = next((s for s in reversed(steps) if s.data.tags.get(tracking.STEP) == "train"), None)
+    return Picture(run, steps, tracking.children(client, search) if search is not None else [])
+
+
+def described(client: MlflowClient, run: Run) -> dict[str, Any]:
+    """Everything about one job."""
+    seen = picture(client, run)
+    status = status_of(run)
+    evaluated = seen.step("evaluate")
+    has_report = evaluated is not None and evaluated.info.status == jobs.FINISHED
+    return {
+        **summary(run),
+        "step": step_of(seen),
+        "progress": round(progress_of(seen, time.time()), 3),
+        "candidates": [_candidate(child) for child in seen.candidates],
+        "problems": problems_of(client, run) if status in (jobs.FAILED, jobs.KILLED) else [],
+        "report_url": f"/jobs/{run.info.run_id}/report" if has_report else None,
+    }
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """What one run alone says about a job."""
+    tags, info = run.data.tags, run.info
+    return {
+        "job_id": info.run_id,
+        "status": status_of(run),
+        "status_url": f"/jobs/{info.run_id}",
+        "experiment_id": info.experiment_id,
+        "parameters": {key: parameter(run, key) for key in sorted(run.data.params)},
+        "created_at_ms": info.start_time,
+        "ended_at_ms": info.end_time if jobs.has_ended(run) else None,
+        "version": tags.get(tracking.VERSION),
+        "decision": tags.get(tracking.DECISION),
+        "promoted": tags.get(tracking.PROMOTED) == "true" if tracking.PROMOTED in tags else None,
+    }
+
+
+def status_of(run: Run) -> str:
+    """The status; a job that is being cancelled is RUNNING until that is settled."""
+    status = str(run.info.status)
+    tags = run.data.tags
+    unsettled = tags.get(jobs.JOB) == jobs.OPEN and jobs.CANCELLED in tags
+    return jobs.RUNNING if unsettled and status == jobs.FAILED else status
+
+
+def step_of(seen: Picture) -> str | None:
+    """The step at work, or the last one; None before the first."""
+    if not seen.steps:
+        return "ingest" if seen.run.info.status == jobs.RUNNING else None
+    return str(seen.steps[-1].data.tags[tracking.STEP])
+
+
+def progress_of(seen: Picture, now_s: float) -> float:
+    """How far a job has come, 0 to 1; never less than a moment ago."""
+    if seen.run.info.status == jobs.FINISHED:
+        return 1.0
+    if not seen.steps:
+        return 0.0
+    last = seen.steps[-1]
+    name = str(last.data.tags[tracking.STEP])
+    is_over = jobs.has_ended(last)
+    if name != "train":
+        following = STEPS.index(name) + 1
+        return BEGINS[STEPS[following]] if is_over and following < len(STEPS) else BEGINS[name]
+    if is_over and last.info.status == jobs.FINISHED:
+        return BEGINS["evaluate"]
+    until_s = (last.info.end_time or now_s * 1000) / 1000
+    share = (until_s - last.info.start_time / 1000) / _budget_s(seen.run)
+    return BEGINS["train"] + TRAIN_SHARE * min(max(share, 0.0), RUNNING_TAIL)
+
+
+def problems_of(client: MlflowClient, run: Run) -> list[dict[str, str]]:
+    """Why a job did not finish; there is always a reason."""
+    found = supervisor.reasons(client, run)
+    if found:
+        return found
+    reason = supervisor.CANCELLED if run.info.status == jobs.KILLED else supervisor.WORDLESS
+    return [reason.to_dict()]
+
+
+def parameter(run: Run, key: str) -> str:
+    """A parameter as it was given, without the shell's quotes."""
+    try:
+        return next(iter(shlex.split(run.data.params[key])), "")
+    except ValueError:  # logged by something else than MLflow's projects
+        return str(run.data.params[key])
+
+
+def finite(metrics: dict[str, float]) -> dict[str, float | None]:
+    """Figures for JSON, which has no NaN."""
+    return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
+
+
+def _budget_s(run: Run) -> float:
+    """The search's budget."""
+    try:
+        return max(float(parameter(run, "budget_s")), 1.0)
+    except (KeyError, ValueError):
+        return 60.0
+
+
+def _candidate(run: Run) -> dict[str, Any]:
+    """One candidate of the search."""
+    ended = run.info.end_time
+    return {
+        "run_id": run.info.run_id,
+        "model": run.data.tags.get(tracking.MODEL),
+        "status": run.info.status,
+        "metrics": finite({key: value for key, value in run.data.metrics.items() if key.startswith("cv_")}),
+        "seconds": round((ended - run.info.start_time) / 1000, 3) if ended else None,
+    }

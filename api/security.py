@@ -1,0 +1,129 @@
+"""Who may ask: the host it was meant for, the page it comes from, and the key. ASGI, before any handler.
+
+A server on loopback is open to every program of the machine, and so to pages in the user's browser. A page of another
+site can send requests there (Origin, Sec-Fetch-Site) or make its own name point there (Host); both are refused.
+Beyond loopback a key is needed, and with a key names do not matter.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.problems import ForeignHostError, ForeignOriginError, KeyRefusedError, problem_answer
+from pyfunc.errors import Problem, ProjectError
+from steps.settings import Settings
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+OPEN_PATHS = ("/", "/health", "/ready", "/ping")  # probes, and the page, which asks for the key
+OPEN_FOLDER = "/static/"
+OWN_SITES = ("same-origin", "none")  # `none`: typed by the user
+FIX_KEY = "Send the header `Authorization: Bearer <the key in CRISOL_API_KEY>`."
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address means this machine only."""
+    bare = host.strip("[]").rstrip(".").lower()
+    if bare == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False
+
+
+def require_key(settings: Settings) -> None:
+    """Refuse to serve beyond loopback without a key.
+
+    Raises:
+        KeyRefusedError: with the setting that is missing.
+    """
+    if not is_loopback(settings.host) and not _key_of(settings):
+        what = "Beyond this machine the server needs a key."
+        fix = "Set CRISOL_API_KEY to a long random text, or listen on 127.0.0.1."
+        raise KeyRefusedError(Problem("key_missing", what, "host", fix))
+
+
+class Door:
+    """ASGI middleware that lets a request in or answers itself."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.is_local = is_loopback(settings.host)
+        self.key = _key_of(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http":
+            try:
+                self.check(scope)
+            except ProjectError as error:
+                await problem_answer(error, scope["state"]["request_id"])(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def check(self, scope: Scope) -> None:
+        """Refuse what may not come in.
+
+        Raises:
+            ForeignHostError: meant for another host.
+            ForeignOriginError: sent by another site's page.
+            KeyRefusedError: without the key.
+        """
+        headers = Headers(scope=scope)
+        if self.is_local:
+            _check_host(scope, headers)
+        if scope["method"] not in SAFE_METHODS:
+            _check_origin(headers)
+        if self.key and not _is_open(scope["path"]):
+            given = headers.get("authorization", "").encode("utf-8", "replace")
+            scheme, _, sent = given.partition(b" ")
+            if scheme.lower() != b"bearer" or not hmac.compare_digest(sent.strip(), self.key):
+                code = "key_wrong" if sent else "key_missing"
+                what = "The key is not the server's." if sent else "The request carries no key."
+                raise KeyRefusedError(Problem(code, what, "header Authorization", FIX_KEY))
+
+
+def _check_host(scope: Scope, headers: Headers) -> None:
+    """The Host header, and the address that was really called, are this machine's."""
+    called, port = scope.get("server") or ("", None)
+    names = [_host_of(f"//{host}") for host in headers.getlist("host")]
+    if len(names) != 1 or not is_loopback(names[0] or "") or (port is not None and not is_loopback(called)):
+        what = "The server answers requests for this machine only (localhost, 127.0.0.1)."
+        fix = "Call it by http://127.0.0.1, or start it with --host and CRISOL_API_KEY."
+        raise ForeignHostError(Problem("host_foreign", what, "header Host", fix))
+
+
+def _check_origin(headers: Headers) -> None:
+    """A browser says from which page a request comes; programs say nothing."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    is_foreign = site is not None and site not in OWN_SITES
+    if origin is not None:
+        is_foreign |= origin.lower().partition("://")[2] != headers.get("host", "").lower()
+    if is_foreign:
+        what = "The request comes from a page of another site."
+        raise ForeignOriginError(
+            Problem("origin_foreign", what, "header Origin", "Use the server's own page, or a program.")
+        )
+
+
+def _host_of(address: str) -> str | None:
+    """The host in an address, None where there is none."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:  # unbalanced brackets
+        return None
+
+
+def _is_open(path: str) -> bool:
+    """Whether a path is answered without a key."""
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+
+
+def _key_of(settings: Settings) -> bytes:
+    """The key's bytes; empty where there is none."""
+    return settings.api_key.get_secret_value().encode() if settings.api_key else b""

@@ -1,0 +1,214 @@
+"""Questions about the two files without whose answers training is nonsense.
+
+Every question is asked and answered, so that one refusal names everything that has to be mended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from pyfunc.cells import Kind
+from pyfunc.errors import Problem, quoted, rows_named
+from pyfunc.schema import FIX_OF, WHAT_OF
+from steps.data.profile import Features, convert, features
+from steps.data.targets import label_checks, nearest, target_missing
+from steps.records import Check
+
+TEMPLATES = Path(__file__).parent / "templates"
+LOOK = Path(__file__).parents[1] / "judging" / "templates" / "look.css"  # the one look of every page
+WHERE = {"class_in_one_file": "both files", "column_in_one_file": "both files", "rows_in_both_files": "both files"} | {
+    "type_mismatch": "test file", "unseen_category": "test file", "target_gaps": "both files",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The answers, and the training file's columns as they were described for them."""
+
+    checks: tuple[Check, ...]
+    features: Features
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every refused check as a problem; nothing may be learned while there is one."""
+        return tuple(
+            Problem(check.code, check.what, WHERE.get(check.code, "training file"), check.fix)
+            for check in self.checks
+            if check.level == "refused"
+        )
+
+
+def compare(train: pd.DataFrame, test: pd.DataFrame, target: str | None, ignore: Collection[str] = ()) -> Compared:
+    """Ask every question about two tables.
+
+    Args:
+        train: (n_rows, n_columns) as read.
+        test: the same for the test file.
+        target: the column to predict; None asks only what needs none.
+        ignore: columns to leave out.
+    """
+    found = features(train, target, ignore)
+    checks = [_ignored(train, target, ignore), *_unreadable(found)]
+    if target is not None:
+        checks.append(target_missing(train, test, target))
+        if checks[-1].level == "ok":
+            checks += label_checks(train[target], test[target])
+    checks += [_columns_in_one_file(found, train, test, target), _columns_left(found)]
+    converted, mismatch = _converted(found, test)
+    checks += [mismatch, _unseen(found, converted)]
+    known = {column.name: convert(train[column.name], column.kind, column.timezone)[0] for column in found.columns}
+    if mismatch.level == "ok" and set(converted) == set(known):
+        checks.append(_rows_in_both(known, converted, train, test, target))
+    checks += [*_left_out(found), _duplicate_columns(known)]
+    return Compared(tuple(checks), found)
+
+
+def checks_html(checks: Iterable[Check]) -> str:
+    """A self-contained page: what was refused first, then warnings, then what is in order."""
+    order = {"refused": 0, "warning": 1, "ok": 2}
+    listed = sorted(checks, key=lambda check: order[check.level])
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
+    look = LOOK.read_text(encoding="utf-8") if LOOK.is_file() else ""
+    counts = {level: sum(check.level == level for check in listed) for level in order}
+    return environment.get_template("checks.html").render(checks=listed, counts=counts, look=look)
+
+
+def _ignored(train: pd.DataFrame, target: str | None, ignore: Collection[str]) -> Check:
+    """Columns to leave out have to exist, and the target is not one of them."""
+    unknown = tuple(name for name in ignore if name not in train.columns)
+    if target in ignore:
+        what, fix = f"The target '{target}' is among the columns to ignore.", "Take it off the list."
+        return Check("ignored_unknown", "refused", what, (str(target),), fix)
+    if unknown:
+        what = f"{quoted(unknown)} {'is' if len(unknown) == 1 else 'are'} to be ignored and not in the training file."
+        return Check("ignored_unknown", "refused", what, unknown, nearest(unknown[0], train.columns))
+    return Check("ignored_unknown", "ok", "Every column to ignore is in the training file.", tuple(ignore))
+
+
+def _unreadable(found: Features) -> list[Check]:
+    """Cells that no model can read."""
+    return [Check(problem.code, "refused", problem.what, fix=problem.fix) for problem in found.problems]
+
+
+def _columns_in_one_file(found: Features, train: pd.DataFrame, test: pd.DataFrame, target: str | None) -> Check:
+    """The test file needs what the model reads; more is not used."""
+    absent = tuple(column.name for column in found.columns if column.name not in test.columns)
+    extra = tuple(name for name in test.columns if name not in train.columns and name != target)
+    if absent:
+        what = f"{', '.join(map(repr, absent))} {'is' if len(absent) == 1 else 'are'} not in the test file."
+        them = "it" if len(absent) == 1 else "them"
+        fix = f"Add {them} to the test file, or ignore {them}."
+        return Check("column_in_one_file", "refused", what, absent, fix)
+    if extra:
+        what = f"Only the test file has {quoted(extra)}; not used."
+        return Check(
+            "column_in_one_file", "warning", what, extra, "Add the columns to the training file, if they matter."
+        )
+    return Check("column_in_one_file", "ok", "The test file has every column that the model reads.")
+
+
+def _columns_left(found: Features) -> Check:
+    """There has to be something to learn from."""
+    if found.columns or found.problems:
+        return Check(
+            "no_columns",
+            "ok",
+            f"The model reads {len(found.columns)} columns.",
+            figures={"columns": float(len(found.columns))},
+        )
+    fix = "Send columns that say something about the target, or ignore fewer."
+    return Check("no_columns", "refused", "No column is left to learn from.", fix=fix)
+
+
+def _converted(found: Features, test: pd.DataFrame) -> tuple[dict[str, pd.Series], Check]:
+    """The test file's columns in the training file's types, and which of them do not convert."""
+    values: dict[str, pd.Series] = {}
+    wrong: dict[str, str] = {}
+    for column in found.columns:
+        if column.name in test.columns:
+            values[column.name], faulty = convert(test[column.name], column.kind, column.timezone)
+            if faulty:
+                faults = "; ".join(f"{WHAT_OF[code]} in {rows_named(rows)}" for code, rows in faulty.items())
+                wrong[column.name] = f"'{column.name}' {faults} (training: {column.kind})"
+                fix = FIX_OF[next(iter(faulty))]
+    if wrong:
+        return values, Check("type_mismatch", "refused", f"{'. '.join(wrong.values())}.", tuple(wrong), fix)
+    return values, Check("type_mismatch", "ok", "The columns of both files hold the same kinds of values.")
+
+
+def _unseen(found: Features, test: dict[str, pd.Series]) -> Check:
+    """Test categories that training has not seen count as missing."""
+    counts = {}
+    for column in found.columns:
+        if column.kind is Kind.CATEGORY and column.name in test:
+            values = test[column.name]
+            counts[column.name] = int((values.notna() & ~values.isin(column.categories)).sum())
+    unseen = tuple(name for name, count in counts.items() if count)
+    if not unseen:
+        return Check("unseen_category", "ok", "Every category of the test file is in the training file.")
+    have = "has" if len(unseen) == 1 else "have"
+    what = f"{quoted(unseen)} {have} test cells with categories that training has not seen; they count as missing."
+    return Check("unseen_category", "warning", what, unseen, "", {"cells": float(sum(counts.values()))})
+
+
+def _rows_in_both(
+    train_values: dict[str, pd.Series],
+    test_values: dict[str, pd.Series],
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    target: str | None,
+) -> Check:
+    """Test rows that stand in the training file with the same label tell nothing about new rows."""
+    names = list(train_values)
+    learned, judged = pd.DataFrame(train_values), pd.DataFrame(test_values)[names]
+    if target is not None and target in train.columns and target in test.columns:
+        learned = learned.assign(**{"\0label": convert(train[target], Kind.CATEGORY)[0]})
+        judged = judged.assign(**{"\0label": convert(test[target], Kind.CATEGORY)[0]})
+    if not names:
+        return Check("rows_in_both_files", "ok", "No columns to compare.")
+    known = pd.util.hash_pandas_object(learned, index=False)
+    count = int(pd.util.hash_pandas_object(judged, index=False).isin(known).sum())
+    if not count:
+        return Check("rows_in_both_files", "ok", "No test row is also in the training file.")
+    are = "is" if count == 1 else "are"
+    what = f"{count} of {len(judged)} test rows {are} also in the training file (label and columns that are read)."
+    fix = "Remove them from one of the files: they make the model look better than it is."
+    return Check("rows_in_both_files", "warning", what, (), fix, {"rows": float(count), "share": count / len(judged)})
+
+
+def _left_out(found: Features) -> list[Check]:
+    """Columns that are not learned from, by why."""
+    said = {
+        Kind.CONSTANT: ("constant_column", "has one value only", "No column has one value only."),
+        Kind.IDENTIFIER: ("identifier_column", "names or counts rows", "No column names or counts rows."),
+        Kind.TEXT: ("text_column", "holds prose", "No column holds prose."),
+    }
+    checks = []
+    for kind, (code, why, none) in said.items():
+        names = tuple(column.name for column in found.left_out if column.kind is kind)
+        what = f"{quoted(names)} {why}: left out." if names else none
+        checks.append(Check(code, "ok", what, names))
+    return checks
+
+
+def _duplicate_columns(values: dict[str, pd.Series]) -> Check:
+    """Columns that say the same thing twice."""
+    first: dict[str, str] = {}
+    twins = []
+    for name, column in values.items():
+        content = pd.util.hash_pandas_object(column, index=False).to_numpy()
+        key = f"{column.dtype}{hashlib.sha256(content.tobytes()).hexdigest()}"
+        if key in first:
+            twins += [first[key], name]
+        first.setdefault(key, name)
+    columns = tuple(dict.fromkeys(twins))
+    if not columns:
+        return Check("duplicate_columns", "ok", "No two columns hold the same values.")
+    what = f"{quoted(columns)} hold the same values as another column."
+    return Check("duplicate_columns", "warning", what, columns, "Keep one of them, ignore the others.")

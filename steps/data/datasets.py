@@ -1,0 +1,200 @@
+"""Dataset runs: what identifies them, what they hold, and how they are read back.
+
+A dataset run holds the original bytes (`raw/train/<file>`, `raw/test/<file>`), `checks.json`, `checks.html` and
+`summary.json`; with a target also `data/train.parquet`, `data/test.parquet` (the columns that the model reads, and the
+label as text) and `schema.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from pyfunc.errors import ModelUnavailableError, Problem, TrainingRefusedError
+from pyfunc.schema import InputSchema
+from steps import tracking
+from steps.data.profile import IGNORED, encode
+from steps.data.readers import READER_FORMAT
+from steps.records import Check, Dataset
+
+SUMMARY_FILE = "summary.json"
+
+
+class Source(NamedTuple):
+    """The bytes of a file and its name."""
+
+    content: bytes
+    name: str
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the bytes."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `/upload` answers about two files. `columns` are those of the training file, beside the target."""
+
+    run_id: str
+    target: str | None
+    rows: Mapping[str, int]  # train, test
+    columns: tuple[Mapping[str, Any], ...]  # name, kind, missing, reason, read (by the model)
+    target_guesses: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+
+def dataset_key(train_sha256: str, test_sha256: str, target: str, ignore: Collection[str]) -> str:
+    """The identity of a dataset: the same files and options, read in the same way, are the same dataset."""
+    identity = [train_sha256, test_sha256, target, sorted(set(ignore)), READER_FORMAT]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+
+def find(key: str) -> str | None:
+    """The finished run of a dataset, in any experiment; None where there is none."""
+    client = MlflowClient()
+    experiments = [e.experiment_id for e in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)]
+    query = f"tags.`{tracking.DATASET_KEY}` = '{key}' and attributes.status = 'FINISHED'"
+    runs = client.search_runs(experiments, query, max_results=1) if experiments else []
+    return runs[0].info.run_id if runs else None
+
+
+def get_run(run_id: str) -> Run:
+    """The run that holds a dataset; a run that has used one leads to it.
+
+    Raises:
+        ModelUnavailableError: no such run, or one that has no dataset.
+    """
+    fix = "Give the id that `ingest` or /upload has answered."
+    try:
+        run = MlflowClient().get_run(run_id)
+        holder = run.data.tags.get(tracking.DATASET_RUN)
+        if holder and holder != run_id:
+            run = MlflowClient().get_run(holder)
+    except MlflowException as error:
+        raise ModelUnavailableError(Problem("dataset_unknown", "There is no such run.", "dataset", fix)) from error
+    if tracking.DATASET_KEY not in run.data.tags:
+        raise ModelUnavailableError(Problem("dataset_unknown", "The run has no dataset.", "dataset", fix))
+    return run
+
+
+def has_target(run: Run) -> bool:
+    """Whether a dataset run was made for a target. A column may be called like the tag that says that it was not."""
+    if run.data.tags.get(tracking.DATASET_TARGET) != tracking.NO_TARGET:
+        return True
+    return any(file.path == tracking.SCHEMA_FILE for file in MlflowClient().list_artifacts(run.info.run_id))
+
+
+def load(run_id: str) -> Dataset:
+    """Read a dataset back.
+
+    Raises:
+        ModelUnavailableError: no such run, one without a dataset, or artifacts that are gone.
+        TrainingRefusedError: the dataset was made without a target.
+    """
+    run = _targeted(run_id)
+    found = run.info.run_id
+    schema = load_schema(found)
+    with tracking.scratch() as folder:
+        train = pd.read_parquet(tracking.artifact(found, tracking.TRAIN_FRAME, str(folder)))
+        test = pd.read_parquet(tracking.artifact(found, tracking.TEST_FRAME, str(folder)))
+    hashes = run.data.tags[tracking.TRAIN_SHA256], run.data.tags[tracking.TEST_SHA256]
+    return dataset_of(found, schema, train, test, _load_checks(found), *hashes)
+
+
+def dataset_of(
+    run_id: str,
+    schema: InputSchema,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    checks: tuple[Check, ...],
+    train_sha256: str,
+    test_sha256: str,
+) -> Dataset:
+    """The record of two frames (n_rows, any) with the schema's columns and the target."""
+    target = schema.target.name
+    return Dataset(
+        run_id=run_id,
+        schema=schema,
+        train=schema.enforce(train, "training file")[0],
+        y_train=encode(train[target], schema),
+        test=schema.enforce(test, "test file")[0],
+        y_test=encode(test[target], schema),
+        checks=checks,
+        train_sha256=train_sha256,
+        test_sha256=test_sha256,
+    )
+
+
+def load_schema(run_id: str) -> InputSchema:
+    """The schema of a dataset run.
+
+    Raises:
+        ModelUnavailableError: no such run, or one without a dataset.
+        TrainingRefusedError: the dataset was made without a target.
+    """
+    return InputSchema.from_dict(_load_json(_targeted(run_id).info.run_id, tracking.SCHEMA_FILE))
+
+
+def summary(run_id: str) -> Summary:
+    """What is known about a dataset run's files, without reading them.
+
+    Raises:
+        ModelUnavailableError: no such run, or one without a dataset.
+    """
+    run = get_run(run_id)
+    found = run.info.run_id
+    stored = _load_json(found, SUMMARY_FILE)
+    target = run.data.tags[tracking.DATASET_TARGET] if has_target(run) else None
+    columns, guesses = tuple(stored["columns"]), tuple(stored["target_guesses"])
+    return Summary(found, target, stored["rows"], columns, guesses, _load_checks(found))
+
+
+def ignored(run_id: str) -> tuple[str, ...]:
+    """The columns that were left out of a dataset on request."""
+    return tuple(column["name"] for column in summary(run_id).columns if column["reason"] == IGNORED)
+
+
+def raw(run_id: str) -> tuple[Source, Source]:
+    """The original training and test file of a dataset run.
+
+    Raises:
+        ModelUnavailableError: no such run, or one without a dataset.
+    """
+    found = get_run(run_id).info.run_id
+    sources = []
+    with tracking.scratch() as folder:
+        for part in ("train", "test"):
+            files = sorted(tracking.artifact(found, f"{tracking.RAW}/{part}", str(folder)).iterdir())
+            sources.append(Source(files[0].read_bytes(), files[0].name))
+    return sources[0], sources[1]
+
+
+def _targeted(run_id: str) -> Run:
+    """The run that holds a dataset with a target."""
+    run = get_run(run_id)
+    if not has_target(run):
+        what = "The dataset was made without a target."
+        fix = "Name the column to predict: `target=` beside `dataset=` of `main`, or in /train."
+        raise TrainingRefusedError(Problem("dataset_without_target", what, f"run {run_id}", fix))
+    return run
+
+
+def _load_json(run_id: str, path: str) -> Any:
+    """A JSON artifact."""
+    with tracking.scratch() as folder:
+        return json.loads(tracking.artifact(run_id, path, str(folder)).read_text(encoding="utf-8"))
+
+
+def _load_checks(run_id: str) -> tuple[Check, ...]:
+    """The checks of a dataset run."""
+    stored = _load_json(run_id, tracking.CHECKS_FILE)
+    return tuple(Check(**{**check, "columns": tuple(check["columns"])}) for check in stored)

@@ -1,0 +1,218 @@
+"""Bytes to a table: the one reader for training files, request bodies and files to score.
+
+The content decides what a file is, its name only where the content does not. Nothing that can execute is read, and
+what is wrong is said with names and row numbers, never with cells.
+
+`READER_FORMAT` is part of a dataset's identity: raise it when the same bytes would be read differently.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+import pandas as pd
+
+from pyfunc.errors import FileRefusedError, Problem, quoted
+from pyfunc.schema import Notice
+from steps.data.columnar import read_arrow, read_excel, read_parquet
+from steps.data.compression import BYTES_PER_MIB, decompress, is_excel, shown, too_large
+from steps.data.delimited import read_delimited
+from steps.data.json_table import looks_like_json, read_json
+
+READER_FORMAT = 1
+MAX_MIB = 512.0
+MAX_COLUMNS = 10_000
+KNOWN = "Send CSV, TSV, Parquet, Feather, Arrow, Excel (.xlsx) or JSON; gz, zip or zst around it is fine."
+UNREAD = (  # beginnings of files that are something else, and what to do about it
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)", "Save it as .xlsx or CSV."),
+    (b"\x89HDF", "an HDF5 file", KNOWN),
+    (b"\x93NUMPY", "a NumPy file", KNOWN),
+    (b"SQLite format 3", "an SQLite database", "Export the table as CSV or Parquet."),
+    (b"%PDF", "a PDF", KNOWN),
+    (b"FEA1", "a Feather file of version 1", "Write it with Feather version 2, or as Parquet."),
+    (b"Obj\x01", "an Avro file", KNOWN),
+    (b"ORC", "an ORC file", KNOWN),
+    (b"BZh", "packed with bzip2", "Pack it with gz, zip or zst."),
+    (b"\xfd7zXZ", "packed with xz", "Pack it with gz, zip or zst."),
+    (b"7z\xbc\xaf", "packed with 7-Zip", "Pack it with gz, zip or zst."),
+    (b"Rar!", "packed with RAR", "Pack it with gz, zip or zst."),
+)
+PICKLE = re.compile(rb"\x80[\x02-\x05]")
+PICKLE_NAMES = (".pkl", ".pickle", ".joblib", ".p")
+TAR_AT, TAR = 257, b"ustar"
+CONTROL = bytes(code for code in range(32) if code not in b"\t\n\v\f\r")
+MOST_CONTROL = 0.01  # share of control characters that a UTF-8 text may have
+CHARACTERS_LOOKED_AT = 64 * 1024
+
+Kind = Literal["csv", "parquet", "feather", "excel", "json", "jsonl"]
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """What a file turned out to be; None where a fact does not apply."""
+
+    kind: Kind
+    compression: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as read: (n_rows, n_columns), at least one of each, with distinct names and a fresh index."""
+
+    frame: pd.DataFrame
+    format: FileFormat
+    notices: list[Notice]
+
+
+def read(
+    content: bytes,
+    name: str,
+    where: str | None = None,
+    *,
+    max_mib: float = MAX_MIB,
+    max_columns: int = MAX_COLUMNS,
+    decimal_comma: Collection[str] | None = None,
+) -> Table:
+    """Read a table.
+
+    Args:
+        content: the file or the body of a request.
+        name: its name; for a body one that says its type, such as `body.csv`.
+        where: what it is, for messages; the name by default.
+        max_mib: largest accepted size in MiB, packed and unpacked.
+        max_columns: most columns.
+        decimal_comma: names of the columns in which a comma may be the decimal point (CSV with semicolons or tabs).
+            None asks the cells: a column all of whose cells are numbers. To read rows for a model, give its number
+            columns, so that one row means what a file of them means.
+
+    Returns:
+        CSV cells are str, or None where empty; JSON and Excel cells Python objects; Parquet and Arrow keep dtypes.
+
+    Raises:
+        FileRefusedError: everything that keeps the bytes from being a table.
+    """
+    where = where or shown(name) or "file"
+    if len(content) > max_mib * BYTES_PER_MIB:
+        raise too_large(where, max_mib)
+    content, name, packing = decompress(content, name, where, max_mib)
+    if not content.strip():
+        raise _refused("file_empty", "The file is empty.", where, "Send a header and at least one row.")
+    _refuse_unread(content, name, where)
+    header: list[str | None]
+    if content.startswith(b"PAR1"):
+        names, frame, notices = read_parquet(content, where, max_mib)
+        header, format_ = [*names], FileFormat("parquet", packing)
+    elif content.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
+        names, frame, notices = read_arrow(content, where, max_mib)
+        header, format_ = [*names], FileFormat("feather", packing)
+    elif content.startswith(b"PK\x03\x04") and is_excel(content):
+        header, frame, notices = read_excel(content, where, max_mib)
+        format_ = FileFormat("excel", packing)
+    else:
+        header, frame, format_, notices = _text_table(content, name, where, packing, max_columns, decimal_comma)
+    _refuse_header(header, len(frame), where, max_columns)
+    frame.columns = pd.Index(header, dtype=object)
+    return Table(frame, format_, notices)
+
+
+def _text_table(
+    content: bytes,
+    name: str,
+    where: str,
+    packing: str | None,
+    max_columns: int,
+    decimal_comma: Collection[str] | None,
+) -> tuple[list[str | None], pd.DataFrame, FileFormat, list[Notice]]:
+    """Header, columns, format and notices of a file of text."""
+    text, encoding = _decoded(content, where)
+    if looks_like_json(text, name):
+        table = read_json(text, where)
+        return (
+            [*table.header],
+            table.frame,
+            FileFormat("jsonl" if table.is_lines else "json", packing, None, encoding),
+            [],
+        )
+    found = read_delimited(text.encode(), name, where, max_columns, decimal_comma)
+    changed = [str(found.header[at]) for at in found.decimal_comma]
+    notices = []
+    if changed:
+        what = f"Commas were read as decimal points in {quoted(map(shown, changed))}."
+        notices.append(Notice("decimal_comma", what, tuple(changed), len(changed)))
+    decimal = "," if changed else "."
+    return found.header, found.frame, FileFormat("csv", packing, found.delimiter, encoding, decimal), notices
+
+
+def _decoded(content: bytes, where: str) -> tuple[str, str]:
+    """The text and its encoding: by byte order mark, else UTF-8, else Windows-1252."""
+    marks = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+    marked = [encoding for mark, encoding in marks if content.startswith(mark)]
+    for encoding in marked or ["utf-8", "cp1252"]:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if _is_text(text, encoding):
+            return text, encoding
+    raise _refused("file_unreadable", "The file is neither text nor any format that is known.", where, KNOWN)
+
+
+def _is_text(text: str, encoding: str) -> bool:
+    """Whether decoded characters are text: none is a null, few are control characters, none in a guessed encoding."""
+    if "\0" in text:
+        return False
+    start = text[:CHARACTERS_LOOKED_AT].encode("utf-8", "replace")
+    strange = len(start) - len(start.translate(None, CONTROL))
+    return strange == 0 or (encoding != "cp1252" and strange <= MOST_CONTROL * len(start))
+
+
+def _refuse_unread(content: bytes, name: str, where: str) -> None:
+    """Refuse what is recognised and not read; pickles first, because they run code."""
+    if PICKLE.match(content) or PurePath(name).suffix.lower() in PICKLE_NAMES:
+        what = "The file is a pickle, which runs code when it is read."
+        raise _refused("file_executes", what, where, KNOWN)
+    for beginning, kind, fix in UNREAD:
+        if content.startswith(beginning) and not (beginning == b"ORC" and not content.endswith(b"ORC")):
+            raise _refused("format_unknown", f"The file is {kind}.", where, fix)
+    if content[TAR_AT : TAR_AT + len(TAR)] == TAR:
+        raise _refused("format_unknown", "The file is a tar archive.", where, "Send the table itself.")
+    if content.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd")) or (
+        content[:4] == b"PK\x03\x04" and not is_excel(content)
+    ):
+        raise _refused("format_unknown", "The file is packed twice.", where, "Pack it once.")
+
+
+def _refuse_header(header: list[str | None], n_rows: int, where: str, max_columns: int) -> None:
+    """Refuse names that do not tell columns apart, too many of them, and a table without rows."""
+    problems = []
+    nameless = [str(at + 1) for at, name in enumerate(header) if name is None or not name.strip()]
+    if nameless:
+        listed = ", ".join(nameless[:5]) + (f" and {len(nameless) - 5} more" if len(nameless) > 5 else "")  # noqa: PLR2004
+        what = f"Column {listed} has no name." if len(nameless) == 1 else f"Columns {listed} have no name."
+        fix = "Name every column; a file made by pandas needs `index=False`."
+        problems.append(Problem("column_without_name", what, where, fix))
+    seen: set[str] = set()
+    repeated = {name for name in header if name is not None and name.strip() and (name in seen or seen.add(name))}  # type: ignore[func-returns-value]
+    if repeated:
+        what = f"{quoted(map(shown, sorted(repeated)))} {'stands' if len(repeated) == 1 else 'stand'} more than once."
+        problems.append(Problem("duplicate_column", what, where, "Give every column a name of its own."))
+    if len(header) > max_columns:
+        what = f"The file has {len(header)} columns; the limit is {max_columns}."
+        problems.append(Problem("too_many_columns", what, where, "Send fewer columns."))
+    if not n_rows or not header:
+        problems.append(Problem("no_rows", "There is no row below the header.", where, "Send at least one row."))
+    if problems:
+        raise FileRefusedError(*problems)
+
+
+def _refused(code: str, what: str, where: str, fix: str) -> FileRefusedError:
+    """One problem as a refusal."""
+    return FileRefusedError(Problem(code, what, where, fix))

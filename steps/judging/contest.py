@@ -1,0 +1,173 @@
+"""Who is judged against whom: the model, the champion of a name, and how often these rows have judged already."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from pyfunc.errors import ModelUnavailableError, Problem, ProjectError, quoted
+from pyfunc.model import TWO_CLASSES, Scorer, decide
+from pyfunc.schema import Target
+from steps import tracking
+from steps.judging import answers
+from steps.judging.answers import Answers
+from steps.judging.document import Origin, Rival
+from steps.judging.metrics import HIGHER_IS_BETTER, Ints
+from steps.records import Dataset
+
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for no such model and no such alias
+PAGE = 1000
+log = logging.getLogger(__name__)
+
+
+def load(uri: str) -> Scorer:
+    """Load one of our models.
+
+    Raises:
+        ModelUnavailableError: no such model, or none of ours.
+        ArtifactMismatchError: its files are not those that were saved.
+    """
+    try:
+        model = mlflow.pyfunc.load_model(uri).unwrap_python_model()
+    except (MlflowException, OSError) as error:
+        what = f"The model cannot be loaded ({type(error).__name__})."
+        fix = "Give the URI that `train` has answered, or models:/<name>/<version>."
+        raise ModelUnavailableError(Problem("model_unavailable", what, uri, fix)) from error
+    scorer = getattr(model, "scorer", None)
+    if not isinstance(scorer, Scorer):
+        what = "The model was not made by this project: it has no schema and no probabilities to judge."
+        raise ModelUnavailableError(Problem("model_foreign", what, uri, "Give the URI that `train` has answered."))
+    return scorer
+
+
+def judged(scorer: Scorer, frame: pd.DataFrame, y: Ints, at: int | None) -> Answers:
+    """A model's answers to an enforced frame, judged; `at` is the position of the class that counts as positive."""
+    scores = np.asarray(scorer.package.pipeline.predict_proba(frame), dtype=np.float64)
+    return answers.judge(y, scores, decide(scores, scorer.schema, scorer.package.threshold), at)
+
+
+def positive_at(target: Target, y_train: Ints) -> int | None:
+    """Position of the positive class: the model's, else the rarer in the training file, on a tie the last."""
+    if len(target.classes) != TWO_CLASSES:
+        return None
+    if target.positive is not None:
+        return target.classes.index(target.positive)
+    counts = np.bincount(y_train, minlength=TWO_CLASSES)
+    return 0 if counts[0] < counts[1] else 1
+
+
+def mismatch(model: Target, data: Target) -> Problem | None:
+    """Why a model cannot be judged on a dataset: it answers another question."""
+    if model.name != data.name:
+        what = f"The model predicts '{model.name}', the dataset's target is '{data.name}'."
+    elif model.classes != data.classes:
+        what = f"The model knows {len(model.classes)} classes of '{model.name}', the dataset has other ones."
+    else:
+        return None
+    fix = "Judge the model on a dataset with its own target, or train on this one."
+    return Problem("target_mismatch", what, "model and dataset", fix)
+
+
+def origin(uri: str, scorer: Scorer, at: int | None) -> Origin:
+    """Where the model comes from; what cannot be found out is left empty.
+
+    The primary figure is the one that the training ranked its candidates by: its run's tag, else the manifest's word,
+    else ROC AUC for two classes and log loss for more.
+    """
+    manifest, target = scorer.package.manifest, scorer.schema.target
+    run_id = str(mlflow.models.get_model_info(uri).run_id or "")
+    tags: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+    try:
+        run = MlflowClient().get_run(run_id)
+        tags, parameters = run.data.tags, run.data.params
+    except MlflowException:
+        log.info("the run that trained the model is not in this store; the report does without")
+    metric = tags.get(tracking.METRIC) or str(manifest.get("metric", ""))
+    if metric not in HIGHER_IS_BETTER:
+        metric = "roc_auc" if at is not None else "log_loss"
+    return Origin(
+        uri=uri,
+        run_id=run_id,
+        metric=metric,
+        learner=str(manifest.get("model") or tags.get(tracking.MODEL, "")),
+        positive=None if at is None else target.classes[at],
+        columns=len(scorer.schema.columns),
+        parameters=parameters,
+        libraries=manifest.get("libraries", {}),
+        tried=_leaderboard(run_id) if tags else (),
+    )
+
+
+def rival(name: str, dataset: Dataset, at: int | None) -> Rival | None:
+    """The champion of a registered model, judged on the same rows where that can be done; None without one.
+
+    Args:
+        name: the registered model.
+        dataset: whose test rows judge.
+        at: position of the class that counts as positive for the candidate.
+    """
+    try:
+        version = str(MlflowClient().get_model_version_by_alias(name, tracking.CHAMPION).version)
+    except MlflowException as error:
+        if error.error_code in ABSENT:
+            return None
+        raise
+    uri = f"models:/{name}/{version}"
+    try:
+        scorer = load(uri)
+        problem = mismatch(scorer.schema.target, dataset.schema.target) or _other_kinds(scorer, dataset)
+        if problem:
+            return Rival(version, uri, reason=problem.what)
+        frame, _ = scorer.schema.enforce(dataset.test, "test file")
+    except ProjectError as error:
+        return Rival(version, uri, reason=" ".join(problem.what for problem in error.problems))
+    except (ImportError, AttributeError) as error:  # a pickle of libraries that are not here any more
+        return Rival(version, uri, reason=f"It cannot be loaded here ({type(error).__name__}).")
+    return Rival(version, uri, judged(scorer, frame, dataset.y_test, at))
+
+
+def judged_before(test_sha256: str, uri: str) -> int:
+    """How many other models this test file has judged, in every experiment of the store."""
+    client = MlflowClient()
+    experiments = [each.experiment_id for each in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)]
+    query = (
+        f"tags.`{tracking.TEST_SHA256}` = '{test_sha256}' and tags.`{tracking.STEP}` = 'evaluate' "
+        "and attributes.status = 'FINISHED'"
+    )
+    models: set[str] = set()
+    token = None
+    while experiments:
+        page = client.search_runs(experiments, query, max_results=PAGE, page_token=token)
+        models |= {run.data.tags.get(tracking.MODEL_URI, "") for run in page}
+        token = page.token
+        if not token:
+            break
+    return len(models - {uri})
+
+
+def _other_kinds(scorer: Scorer, dataset: Dataset) -> Problem | None:
+    """Columns that the champion reads as another kind: the rows here are converted already, so text would not match."""
+    kinds = {column.name: column.kind for column in dataset.schema.columns}
+    other = [c.name for c in scorer.schema.columns if c.name in kinds and kinds[c.name] is not c.kind]
+    if not other:
+        return None
+    what = f"It reads {quoted(other)} as another kind of column than this dataset."
+    return Problem("kind_mismatch", what, "champion", "Train on files with the same kinds of columns.")
+
+
+def _leaderboard(run_id: str) -> list[dict[str, Any]]:
+    """The candidates of a train run, best first; none where it left no list."""
+    with tracking.scratch() as folder:
+        try:
+            table = pd.read_csv(tracking.artifact(run_id, tracking.LEADERBOARD, str(folder)))
+        except (ModelUnavailableError, ValueError):
+            return []
+    return [{str(key): value for key, value in row.items() if not pd.isna(value)} for row in table.to_dict("records")]

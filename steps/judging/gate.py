@@ -1,0 +1,79 @@
+"""Whether an evaluated model becomes the champion. Decides, and does nothing else.
+
+Every model is registered; the gate is about the alias alone. In this order:
+
+    code                       promoted   when
+    never                      no         `promote=never`
+    check_refused              no         a check of the two files is refused and was not accepted
+    not_better_than_constant   no         the test rows do not show that the model knows anything
+    first_champion             yes        there is no champion
+    champion_incompatible      no         another target, other classes, or rows that do not fit its schema
+    better                     yes        the lower bound of the paired difference in the metric is above 0
+    not_better                 no         the rest
+    always                     yes        `promote=always` where one of the three noes above would hold it back
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pyfunc.errors import quoted
+from steps.judging import words
+from steps.judging.intervals import Figure
+from steps.records import Evaluation
+
+Mode = Literal["auto", "never", "always"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the model becomes the champion, a stable code, and the reason in one sentence with its figures."""
+
+    promoted: bool
+    code: str
+    reason: str
+
+
+def decide(evaluation: Evaluation, promote: Mode) -> Decision:
+    """Decide by the module's table.
+
+    Args:
+        evaluation: of the model, against the champion of this moment.
+        promote: `auto` for what the figures deserve, `never` to register only, `always` to replace whatever there is.
+    """
+    if promote == "never":
+        return Decision(promoted=False, code="never", reason="Not promoted, as asked (promote=never).")
+    if evaluation.refused_checks:
+        listed = quoted(evaluation.refused_checks)
+        reason = f"Not promoted: the checks of the two files refuse it ({listed})."
+        return Decision(promoted=False, code="check_refused", reason=reason)
+    decision = _deserved(evaluation)
+    if promote == "always" and not decision.promoted:
+        because = decision.reason.removeprefix("Not promoted: ")
+        return Decision(promoted=True, code="always", reason=f"Promoted as asked (promote=always), although {because}")
+    return decision
+
+
+def _deserved(evaluation: Evaluation) -> Decision:
+    """What `auto` decides."""
+    name = words.NAMES[evaluation.metric]
+    own = words.figure(Figure(*evaluation.figures[evaluation.metric]))
+    if not evaluation.beats_constant:
+        reason = f"Not promoted: with {name} {own} the model is not shown to be better than the constant answer."
+        return Decision(promoted=False, code="not_better_than_constant", reason=reason)
+    if evaluation.champion_version is None:
+        reason = f"Promoted: the first champion, {name} {own}, better than the constant answer."
+        return Decision(promoted=True, code="first_champion", reason=reason)
+    champion = f"the champion, version {evaluation.champion_version}"
+    if not evaluation.champion_comparable or evaluation.difference is None:
+        reason = (
+            f"Not promoted: {champion}, cannot be compared on these rows (another target, other classes or "
+            "columns, or it does not load); replacing it could break its clients."
+        )
+        return Decision(promoted=False, code="champion_incompatible", reason=reason)
+    by = f"{words.comparison(name, *evaluation.difference)} on the same rows"
+    if evaluation.difference[1] > 0:
+        return Decision(promoted=True, code="better", reason=f"Promoted: better than {champion}: {by}.")
+    reason = f"Not promoted: the model is not shown to be better than {champion}: {by}."
+    return Decision(promoted=False, code="not_better", reason=reason)

@@ -1,0 +1,123 @@
+"""From two files to a champion: ingest, train, evaluate, promote, in one process.
+
+Reads   a training file and a test file, or a dataset run; without any, the sample.
+Writes  one parent run with four nested step runs, a registered version, the alias if deserved.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import click
+
+from pyfunc.errors import Problem, TrainingRefusedError
+from steps import evaluate, ingest, process, promote, tracking, train
+from steps.records import Candidate, Dataset, Evaluation, ModelVersion
+from steps.search import budget
+from steps.search.plan import DEFAULTS, plan_of
+from steps.settings import Settings
+from steps.tracking import StepRun
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--train", "train_file", default="", help="Training file: path or URI; with --test.")
+@click.option("--test", "test_file", default="", help="Test file: path or URI; with --train.")
+@click.option("--target", default="", help="Column to predict.")
+@click.option("--dataset", default="", help="Id of a dataset run, in place of the two files.")
+@click.option("--positive", default=DEFAULTS.positive, show_default=True)
+@click.option("--metric", default=DEFAULTS.metric, show_default=True)
+@click.option("--models", default=DEFAULTS.models, show_default=True)
+@click.option("--budget-s", default=DEFAULTS.budget_s, show_default=True)
+@click.option("--ignore", default="", help="Columns to leave out, separated by commas.")
+@click.option("--seed", default=DEFAULTS.seed, show_default=True)
+@click.option("--threshold", default=DEFAULTS.threshold, show_default=True)
+@click.option("--promote", "mode", default=promote.DEFAULT_MODE, show_default=True)
+@click.option("--name", default=promote.DEFAULT_NAME, show_default=True)
+def cli(
+    train_file: str, test_file: str, target: str, dataset: str, ignore: str, mode: str, name: str, **options: str
+) -> dict[str, Any]:
+    """Entry point `main` of MLproject."""
+    with tracking.step_run("main", name=f"train for {name}") as run:
+        given = {"train": train_file, "test": test_file, "target": target, "dataset": dataset, "ignore": ignore}
+        run.params({**given, **options, "promote": mode, "name": name})
+        _check(train_file, test_file, dataset, mode, name, options)
+        budget.warm_up()  # PyCaret is imported while the files are read
+        data = _dataset(run, train_file, test_file, target, dataset, ignore)
+        candidate = train.train(data, options)
+        evaluation = evaluate.evaluate(candidate.model_uri, data, name)
+        version = promote.promote(evaluation, mode, name)
+        _record(run, version, evaluation)
+    return _answer(run, data, candidate, evaluation, version)
+
+
+def _check(train_file: str, test_file: str, dataset: str, mode: str, name: str, options: dict[str, str]) -> None:
+    """Say everything that is wrong with the parameters before any file is read."""
+    problems = promote.problems_with(mode, name)
+    if dataset and (train_file or test_file):
+        what = "'dataset' is given together with 'train' or 'test'."
+        problems.append(Problem("parameters_exclusive", what, "parameters", "Give a dataset run, or the two files."))
+    try:
+        plan_of(options)
+    except TrainingRefusedError as error:
+        problems += error.problems
+    if problems:
+        raise TrainingRefusedError(*problems)
+
+
+def _dataset(run: StepRun, train_file: str, test_file: str, target: str, dataset: str, ignore: str) -> Dataset:
+    """The dataset: read from a run, or ingested (once for the same bytes and options)."""
+    if not dataset:
+        limits = Settings()
+        data = ingest.ingest(
+            train_file, test_file, target, ignore, max_mib=limits.max_mib, max_columns=limits.max_columns
+        )
+    else:
+        data = ingest.from_run(dataset, target, ignore)
+    run.tags({tracking.DATASET_RUN: data.run_id})
+    return data
+
+
+def _record(run: StepRun, version: ModelVersion, evaluation: Evaluation) -> None:
+    """What came of it, on the parent run, where people and the API look first."""
+    run.tags(
+        {
+            tracking.VERSION: version.version,
+            tracking.DECISION: version.decision,
+            tracking.PROMOTED: str(version.promoted).lower(),
+            tracking.MODEL_URI: evaluation.model_uri,
+            tracking.EVALUATION_RUN: evaluation.run_id,
+        }
+    )
+
+
+def _answer(
+    run: StepRun, data: Dataset, candidate: Candidate, evaluation: Evaluation, version: ModelVersion
+) -> dict[str, Any]:
+    """The JSON line: ids and headline figures."""
+    value, low, high = (one if math.isfinite(one) else None for one in evaluation.figures[evaluation.metric])
+    return {
+        "run_id": run.run_id,
+        "dataset_run_id": data.run_id,
+        "train_run_id": candidate.run_id,
+        "evaluation_run_id": evaluation.run_id,
+        "model": candidate.model,
+        "model_uri": candidate.model_uri,
+        "candidates": candidate.candidates,
+        "metric": evaluation.metric,
+        f"test_{evaluation.metric}": value,
+        f"test_{evaluation.metric}_low": low,
+        f"test_{evaluation.metric}_high": high,
+        "name": version.name,
+        "version": version.version,
+        "promoted": version.promoted,
+        "decision": version.decision,
+        "reason": version.reason,
+    }
+
+
+if __name__ == "__main__":
+    process.command(cli)

@@ -1,0 +1,200 @@
+"""Register an evaluated model, and make it the champion if it deserves it. Nothing else writes to the registry.
+
+Reads   an evaluation run.
+Writes  a version with tags and a description; the aliases `champion` and `previous`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+import click
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion as RegisteredVersion
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from pyfunc.errors import GateNotPassedError, Problem, TrainingRefusedError
+from steps import evaluate, ingest, process, reload, tracking
+from steps.judging import gate
+from steps.records import Evaluation, ModelVersion
+from steps.tracking import StepRun
+
+MODES = ("auto", "never", "always")
+DEFAULT_MODE = "auto"
+DEFAULT_NAME = "crisol"
+FORBIDDEN_IN_NAMES = set("/:.%\"'")
+log = logging.getLogger(__name__)
+
+
+def problems_with(promote: str, name: str) -> list[Problem]:
+    """What is wrong with these two options."""
+    problems = []
+    if promote not in MODES:
+        problems.append(
+            Problem("promote_invalid", "'promote' is not known.", "parameters", f"Choose {', '.join(MODES)}.")
+        )
+    if not name.strip() or FORBIDDEN_IN_NAMES & set(name):
+        what = "'name' is empty or has a character that MLflow's registry refuses in names."
+        problems.append(Problem("name_invalid", what, "parameters", "Use letters, digits, spaces, - and _."))
+    return problems
+
+
+def promote(evaluation: Evaluation, mode: str, name: str) -> ModelVersion:
+    """Register the evaluated model and decide on the alias.
+
+    Args:
+        evaluation: of the model, against today's champion.
+        mode: `auto`, `never` or `always`.
+        name: the registered model.
+
+    Raises:
+        GateNotPassedError: a fresh process does not get the probabilities that were evaluated; nothing is registered.
+    """
+    with tracking.step_run("promote") as run:
+        return promote_into(run, evaluation, mode, name)
+
+
+def promote_into(run: StepRun, evaluation: Evaluation, mode: str, name: str) -> ModelVersion:
+    """`promote` on an open run."""
+    problems = problems_with(mode, name)
+    if problems:
+        raise TrainingRefusedError(*problems)
+    run.params({"evaluation": evaluation.run_id, "promote": mode, "name": name})
+    _require_same_answers(evaluation)
+    client = MlflowClient()
+    if _champion(client, name) != evaluation.champion_version:
+        log.info("the champion has changed since the evaluation; comparing again")
+        evaluation = evaluate.evaluate(evaluation.model_uri, ingest.load(evaluation.dataset_run_id), name)
+    decision = gate.decide(evaluation, cast("gate.Mode", mode))
+    version = _register(client, evaluation, decision, name)
+    if decision.promoted:
+        _move_aliases(client, name, version, evaluation.champion_version)
+    run.tags(
+        {tracking.VERSION: version, tracking.DECISION: decision.code, tracking.PROMOTED: str(decision.promoted).lower()}
+    )
+    log.info("version %s of %s: %s", version, name, decision.reason)
+    return ModelVersion(name, version, run.run_id, decision.promoted, decision.code, decision.reason)
+
+
+def _require_same_answers(evaluation: Evaluation) -> None:
+    """The saved model, loaded where nothing of the training is in memory, answers as it was evaluated."""
+    with tracking.scratch() as folder:
+        stored = pd.read_parquet(tracking.artifact(evaluation.run_id, tracking.PREDICTIONS, str(folder)))
+    expected = stored.filter(like="probability_")
+    got = reload.probabilities(evaluation.model_uri, evaluation.dataset_run_id)
+    same = list(got.columns) == list(expected.columns) and got.shape == expected.shape
+    if same:
+        difference = float(np.abs(got.to_numpy() - expected.to_numpy()).max())
+        same = difference <= reload.RELOAD_ATOL
+    if not same:
+        what = "The saved model gives other probabilities after loading than those that were evaluated."
+        fix = "Nothing was registered. Train again; if it happens again, report it with this run's output."
+        raise GateNotPassedError(Problem("reload_differs", what, "model", fix))
+
+
+def _champion(client: MlflowClient, name: str) -> str | None:
+    """Version number behind the alias, None without one."""
+    try:
+        return str(client.get_model_version_by_alias(name, tracking.CHAMPION).version)
+    except MlflowException:
+        return None
+
+
+def _register(client: MlflowClient, evaluation: Evaluation, decision: gate.Decision, name: str) -> str:
+    """Make the version, with all its tags at once; or find the one that this model has already."""
+    tags = {
+        tracking.EVALUATION_RUN: evaluation.run_id,
+        tracking.DATASET_RUN: evaluation.dataset_run_id,
+        tracking.MODEL_URI: evaluation.model_uri,
+        tracking.DECISION: decision.code,
+        tracking.PROMOTED: str(decision.promoted).lower(),
+        tracking.TAG_REASON: decision.reason,
+        tracking.TAG_SCORER: "pipeline",
+        **{f"test_{key}": _bounded(figure) for key, figure in evaluation.figures.items()},
+    }
+    known = _version_of(client, evaluation.model_uri, name)
+    if known is not None:
+        for key, value in tags.items():
+            client.set_model_version_tag(name, known, key, value)
+        return known
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    info = mlflow.models.get_model_info(evaluation.model_uri)
+    made: RegisteredVersion = client.create_model_version(
+        name,
+        source=evaluation.model_uri,
+        run_id=info.run_id,
+        tags=tags,
+        description=_description(evaluation, decision),
+        model_id=info.model_id,
+    )
+    return str(made.version)
+
+
+def _version_of(client: MlflowClient, model_uri: str, name: str) -> str | None:
+    """The version that already stands for a logged model, so that promoting twice registers once."""
+    quoted = name.replace("'", "''")
+    for version in client.search_model_versions(f"name='{quoted}'"):
+        if version.tags.get(tracking.MODEL_URI) == model_uri:
+            return str(version.version)
+    return None
+
+
+def _move_aliases(client: MlflowClient, name: str, version: str, champion: str | None) -> None:
+    """`previous` first: at every moment `champion` answers, and the way back is known."""
+    if champion is not None and champion != version:
+        client.set_registered_model_alias(name, tracking.PREVIOUS, champion)
+        client.set_model_version_tag(name, version, tracking.TAG_PREVIOUS, champion)
+    client.set_registered_model_alias(name, tracking.CHAMPION, version)
+
+
+def _bounded(figure: tuple[float, float, float]) -> str:
+    """A figure with its bounds as text."""
+    value, low, high = figure
+    return f"{value:.4g} ({low:.4g} to {high:.4g})"
+
+
+def _description(evaluation: Evaluation, decision: gate.Decision) -> str:
+    """The version in words: the decision, the headline figure, and what its rows must be."""
+    schema = ingest.load_schema(evaluation.dataset_run_id)
+    target = schema.target
+    lines = [
+        f"Predicts `{target.name}`: {', '.join(target.classes)}.",
+        f"{evaluation.metric} on the test file: {_bounded(evaluation.figures[evaluation.metric])}. {decision.reason}",
+        "",
+        "Rows need these columns (empty for a missing value; a category unseen in training counts as missing):",
+        *(f"- `{column.name}`: {column.kind}" for column in schema.columns),
+    ]
+    return "\n".join(lines)[: tracking.MAX_TAG]
+
+
+def _load(run_id: str) -> Evaluation:
+    """Read an evaluation back from its run."""
+    with tracking.scratch() as folder:
+        file = tracking.artifact(run_id, tracking.EVALUATION, str(folder))
+        stored: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return evaluate.from_json(stored)
+
+
+@click.command()
+@click.option("--evaluation", required=True, help="Id of an evaluation run.")
+@click.option("--promote", "mode", default=DEFAULT_MODE, show_default=True)
+@click.option("--name", default=DEFAULT_NAME, show_default=True)
+def cli(evaluation: str, mode: str, name: str) -> dict[str, Any]:
+    """Entry point `promote` of MLproject."""
+    with tracking.step_run("promote") as run:
+        version = promote_into(run, _load(evaluation), mode, name)
+    return vars(version)
+
+
+if __name__ == "__main__":
+    process.command(cli)

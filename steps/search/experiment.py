@@ -1,0 +1,78 @@
+"""The door to PyCaret: its preprocessing pipeline and its classifiers, as unfitted parts.
+
+PyCaret never sees the test file. Without `test_data` its `setup` would set 30 % of the training rows aside, so it gets
+a few training rows in that place. What is fitted in the end are clones of these parts, on the enforced frame: `setup`
+shrinks its own copy to float32 and int8, which would shift a linear model's probabilities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pycaret.classification import ClassificationExperiment
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from pyfunc.estimators import Columns, Matrix
+from steps.search.learners import Learner, space_of
+
+STANDING_IN = 4  # training rows in the place of test rows; measured: the same model as with all of them
+LABEL = "label"
+QUIET = {"lightgbm": {"verbose": -1}}  # else thousands of lines about splits that gain nothing
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An unfitted preprocessing pipeline, from an enforced frame to a matrix, and the learners behind it."""
+
+    preprocessing: Pipeline
+    learners: dict[str, Learner]
+
+
+def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: int) -> Prepared:
+    """Let PyCaret set up an experiment and take its parts.
+
+    Args:
+        frame: enforced training frame (n_rows, n_columns).
+        y: int64 (n_rows,) positions of the classes.
+        variant: `plain`, or `scaled` for learners that need standardised features.
+        seed: PyCaret's session id, and the learners' random state.
+    """
+    columns = Columns()
+    features = columns.fit_transform(frame)
+    texts = [name for name in features if features[name].dtype == object]
+    table = features.assign(**{LABEL: y})
+    experiment = ClassificationExperiment()
+    experiment.setup(
+        table,
+        target=LABEL,
+        test_data=table.head(STANDING_IN),
+        index=False,
+        numeric_features=[name for name in features if name not in texts],
+        categorical_features=texts,
+        keep_features=list(features),  # nothing is dropped for its type: the schema has decided already
+        normalize=variant == "scaled",
+        session_id=seed,
+        n_jobs=1,  # candidates run side by side
+        memory=False,  # the default is one pickle cache in the shared temporary folder
+        system_log=False,
+        html=False,
+        verbose=False,
+    )
+    steps = [(name, clone(step)) for name, step in experiment.pipeline.steps]
+    preprocessing = Pipeline([("columns", Columns()), *steps, ("matrix", Matrix())])
+    return Prepared(preprocessing, _learners(experiment))
+
+
+def _learners(experiment: Any) -> dict[str, Learner]:
+    """PyCaret's classifiers with their arguments and tuning spaces."""
+    listed = experiment.models(internal=True)
+    found = {}
+    for name, row in listed[~listed["Special"].astype(bool)].iterrows():
+        factory = row["Tunable Class"] or row["Class"]
+        arguments = {**row["Args"], **QUIET.get(str(name), {})}
+        found[str(name)] = Learner(str(name), factory, arguments, space_of(row["Tune Distributions"]))
+    return found

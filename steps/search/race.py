@@ -1,0 +1,143 @@
+"""Which candidates are tried in which order, within the budget.
+
+Every learner of the plan with PyCaret's defaults first, then rounds of drawn hyperparameters. The order does not
+depend on how fast candidates are, so the same files, seed and lock give the same candidates where the budget does not
+cut them off.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfunc.errors import Problem, TrainingRefusedError
+from steps.records import SearchPlan
+from steps.search import budget, workers
+from steps.search.budget import Finished, Pool
+from steps.search.learners import variant_of
+
+FOLDS = 5
+ROUNDS = 8  # drawn candidates per learner; then the search is over, budget or not
+LARGEST_SHARE = 0.5  # of the budget that is left, for one candidate while others wait
+LEAST_S = 15.0  # a candidate gets at least this, or what is left: near the end there is nothing to save
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate that has ended. `out_of_fold` is float64 (n_rows, n_classes), None where it failed."""
+
+    model: str
+    number: int
+    hyperparameters: dict[str, str]
+    error: str | None
+    out_of_fold: np.ndarray[Any, Any] | None
+    pipeline: Path
+    pipeline_bytes: int
+    warnings: dict[str, int]
+    started_at_ms: int
+    ended_at_ms: int
+    seconds: float
+
+
+def splits_of(y: np.ndarray[Any, Any], seed: int) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """The folds that every candidate is cross-validated in."""
+    return workers.Table(pd.DataFrame(), y, _folds(y), seed).splits()
+
+
+def race(frame: pd.DataFrame, y: np.ndarray[Any, Any], plan: SearchPlan, folder: Path) -> Iterator[Tried]:
+    """Try candidates until the budget or the list is used up; each comes out as it ends.
+
+    Args:
+        frame: enforced training frame (n_rows, n_columns).
+        y: int64 (n_rows,) positions of the classes.
+        plan: which learners, how long, which seed.
+        folder: scratch; the candidates' pipelines stay in it.
+
+    Raises:
+        TrainingRefusedError: the preprocessing could not be prepared within the budget.
+    """
+    budget.warm_up()
+    (folder / workers.TABLE).write_bytes(pickle.dumps(workers.Table(frame, y, _folds(y), plan.seed)))
+    with Pool(folder, budget.cores()) as pool:
+        pool.start(workers.hello, limit_s=budget.START_LIMIT_S)
+        list(pool.next(time.monotonic() + budget.START_LIMIT_S))
+        yield from _run(pool, plan, time.monotonic() + plan.budget_s)
+
+
+def _run(pool: Pool, plan: SearchPlan, deadline: float) -> Iterator[Tried]:
+    """Keep every worker busy until the deadline."""
+    waiting = [(name, number) for number in range(ROUNDS + 1) for name in plan.models]
+    unprepared = list(dict.fromkeys(variant_of(name) for name in plan.models))
+    prepared: set[str] = set()
+    took: dict[str, float] = {}  # seconds of each learner's quickest candidate
+    while time.monotonic() < deadline:
+        while len(pool.jobs) < pool.size and (unprepared or waiting):
+            left = deadline - time.monotonic()
+            waiting = [one for one in waiting if took.get(one[0], 0.0) <= left]  # the others would be cut off
+            ready = next((one for one in waiting if variant_of(one[0]) in prepared), None)
+            if unprepared:
+                pool.start(workers.prepare, unprepared.pop(0), limit_s=left)
+            elif ready:
+                waiting.remove(ready)
+                share = LARGEST_SHARE if waiting else 1.0
+                pool.start(workers.attempt, *ready, variant_of(ready[0]), limit_s=max(LEAST_S, left * share))
+            else:
+                break
+        if not pool.jobs:
+            return
+        for finished in pool.next(deadline):
+            if finished.key[0] == "prepare":
+                _require_prepared(finished)
+                prepared.add(finished.key[1])
+            else:
+                tried = _tried(finished, pool.folder)
+                if not tried.error:
+                    took[tried.model] = min(tried.seconds, took.get(tried.model, tried.seconds))
+                yield tried
+
+
+def _require_prepared(finished: Finished) -> None:
+    """Without its preprocessing a learner cannot be tried."""
+    error = finished.outcome.error
+    if error == "time limit":
+        what = f"Preparing the table was not done after {finished.seconds:.0f} s."
+        raise TrainingRefusedError(
+            Problem("budget_too_small", what, "parameters", "Raise budget_s, or send fewer rows.")
+        )
+    if error:
+        what = f"The table could not be prepared ({error})."
+        fix = "Leave out unusual columns with ignore=, or report it with this run's output."
+        raise TrainingRefusedError(Problem("preparation_failed", what, "training file", fix))
+
+
+def _tried(finished: Finished, folder: Path) -> Tried:
+    """A worker's outcome as a candidate."""
+    _, model, number, _ = finished.key
+    outcome = finished.outcome
+    return Tried(
+        model=model,
+        number=number,
+        hyperparameters=outcome.hyperparameters,
+        error=outcome.error,
+        out_of_fold=outcome.out_of_fold,
+        pipeline=folder / f"{model}-{number}.pkl",
+        pipeline_bytes=outcome.pipeline_bytes,
+        warnings=outcome.warnings,
+        started_at_ms=finished.started_at_ms,
+        ended_at_ms=finished.ended_at_ms,
+        seconds=finished.seconds,
+    )
+
+
+def _folds(y: np.ndarray[Any, Any]) -> int:
+    """As many folds as the smallest class has rows, up to five and at least two."""
+    return int(np.clip(np.bincount(y).min(), 2, FOLDS))

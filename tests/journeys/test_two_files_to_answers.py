@@ -1,0 +1,188 @@
+"""The whole way over real processes: server, upload, `mlflow run`, champion, and every door that answers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from steps import tracking
+from tests.conftest import Store, make_store
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+TRAIN_ROWS = 170  # of loans.csv's 240
+TOLERANCE = 1e-9
+pytestmark = pytest.mark.journey
+
+
+def free_port() -> int:
+    """A port that the kernel picked."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def wait_for(answer: Callable[[], bool], limit_s: float, what: str) -> None:
+    """Ask again until it is true."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        try:
+            if answer():
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.2)
+    pytest.fail(f"{what} took more than {limit_s} s")
+
+
+@contextmanager
+def served(command: list[str], store: Store, port: int, ready: str) -> Iterator[httpx.Client]:
+    """A server process that answers on `ready`, ended with its whole group."""
+    environment = {**store.environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    log = store.folder / f"server-{port}.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out, start_new_session=True)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            wait_for(lambda: client.get(ready).status_code < 500, 120, f"{command[-3:]}: {log.read_text()[-500:]}")
+            yield client
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.fixture(scope="module")
+def journey_store(tmp_path_factory: pytest.TempPathFactory, store_template: Path) -> Iterator[Store]:
+    """One store for the whole journey."""
+    with make_store(tmp_path_factory.mktemp("journey") / "store", store_template).active() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def files(loans: bytes) -> tuple[bytes, bytes]:
+    """The loans as a training file and a test file."""
+    lines = loans.decode().splitlines(keepends=True)
+    return "".join(lines[: TRAIN_ROWS + 1]).encode(), "".join([lines[0], *lines[TRAIN_ROWS + 1 :]]).encode()
+
+
+@pytest.fixture(scope="module")
+def api(journey_store: Store) -> Iterator[httpx.Client]:
+    """The API over the journey's store."""
+    port = free_port()
+    with served([sys.executable, "-m", "steps.serve", "--port", str(port)], journey_store, port, "/health") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def trained(api: httpx.Client, files: tuple[bytes, bytes]) -> dict:
+    """Upload and train over HTTP; the finished job."""
+    form = {"train": ("train.csv", files[0], "text/csv"), "test": ("test.csv", files[1], "text/csv")}
+    uploaded = api.post("/upload", files=form, data={"target": "approved"})
+    assert uploaded.status_code == 201, uploaded.text
+    again = api.post("/upload", files=form, data={"target": "approved"})
+    assert again.json()["dataset_id"] == uploaded.json()["dataset_id"]
+    wish = {"target": "approved", "budget_s": 15, "models": "lr,lightgbm", "seed": 3}
+    wish["dataset_id"] = uploaded.json()["dataset_id"]
+    started = api.post("/train", json=wish)
+    assert started.status_code == 202, started.text
+    job = f"/jobs/{started.json()['job_id']}"
+    assert started.headers["location"] == job
+    wait_for(lambda: api.get(job).json()["status"] in ("FINISHED", "FAILED", "KILLED"), 240, "the job")
+    return api.get(job).json()
+
+
+def test_a_job_ends_with_a_champion(trained):
+    """The job is FINISHED, with candidates, a report and a version."""
+    assert trained["status"] == "FINISHED", trained
+    assert {one["model"] for one in trained["candidates"]} == {"lr", "lightgbm"}
+    assert trained["version"] == "1"
+    assert trained["progress"] == 1
+
+
+def test_train_forwards_the_uploaded_files_to_mlflow_run(trained, files, journey_store):
+    """The job's run is a run of entry point `main`, with the parameters asked for, over the bytes that were sent."""
+    run = journey_store.client.get_run(trained["job_id"])
+    dataset = journey_store.client.get_run(run.data.tags[tracking.DATASET_RUN])
+
+    assert run.data.tags["mlflow.project.entryPoint"] == "main"
+    assert {key: run.data.params[key] for key in ("budget_s", "models", "seed")} == {
+        "budget_s": "15",
+        "models": "lr,lightgbm",
+        "seed": "3",
+    }
+    digests = {one.dataset.digest for one in dataset.inputs.dataset_inputs}
+    assert digests == {hashlib.sha256(content).hexdigest()[:36] for content in files}
+
+
+def test_no_run_is_left_open(trained, journey_store):
+    """All that ran has ended."""
+    assert [run.data.tags.get(tracking.STEP) for run in tracking.running_runs(journey_store.client)] == []
+
+
+def test_every_door_gives_the_same_answers(trained, api, files, journey_store):
+    """Pyfunc, `mlflow models serve`, /predict in JSON and CSV, /invocations: one model, one answer."""
+    wait_for(lambda: api.get("/ready").status_code == 200, 5, "the champion")
+    text = pd.read_csv(io.BytesIO(files[1]), dtype=str, keep_default_na=False)
+    rows = [{key: value or None for key, value in row.items()} for row in text.to_dict("records")]
+    expected = mlflow.pyfunc.load_model("models:/crisol@champion").predict(pd.DataFrame(rows))
+
+    json_answer = api.post("/predict", json=rows)
+    csv_answer = api.post("/predict", content=files[1], headers={"Content-Type": "text/csv", "Accept": "text/csv"})
+    invoked = api.post("/invocations", json={"dataframe_records": rows})
+    port = free_port()
+    command = [str(BIN / "mlflow"), "models", "serve", "-m", "models:/crisol@champion"]
+    command += ["--env-manager", "local", "-p", str(port)]
+    with served(command, journey_store, port, "/ping") as models_serve:
+        server_answer = models_serve.post("/invocations", json={"dataframe_records": rows})
+
+    assert [one.status_code for one in (json_answer, csv_answer, invoked, server_answer)] == [200] * 4
+    assert csv_answer.headers["x-crisol-model-version"] == "1"
+    assert json_answer.json()["model"]["version"] == "1"
+    for got in (
+        pd.DataFrame(json_answer.json()["predictions"]),
+        pd.read_csv(io.StringIO(csv_answer.text)),
+        pd.DataFrame(invoked.json()["predictions"]),
+        pd.DataFrame(server_answer.json()["predictions"]),
+    ):
+        assert list(got.columns) == list(expected.columns)
+        assert got["prediction"].tolist() == expected["prediction"].tolist()
+        numbers = [name for name in expected if name != "prediction"]
+        assert np.abs(got[numbers].to_numpy() - expected[numbers].to_numpy()).max() < TOLERANCE
+
+
+def test_rows_that_do_not_fit_get_the_same_problems_everywhere(trained, api, journey_store):
+    """Missing columns and a word in a number column are named at once, by the API and by MLflow's own route."""
+    row = dict.fromkeys(mlflow.pyfunc.load_model("models:/crisol@champion").metadata.get_input_schema().input_names())
+    row.pop("income")
+    row["age"] = "thirty"
+
+    refused = api.post("/predict", json=[row])
+    invoked = api.post("/invocations", json={"dataframe_records": [row]})
+
+    assert refused.status_code == 422
+    assert refused.headers["content-type"].startswith("application/problem+json")
+    codes = sorted(problem["code"] for problem in refused.json()["problems"])
+    assert codes == ["missing_column", "not_a_number"]
+    assert invoked.status_code == 400
+    assert sorted(problem["code"] for problem in json.loads(invoked.json()["message"])) == codes
+    assert "thirty" not in refused.text + invoked.text

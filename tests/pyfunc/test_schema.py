@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyfunc.cells import Kind
+from pyfunc.errors import SchemaMismatchError
+from pyfunc.schema import Column, InputSchema, LeftOut, Target
+
+SCHEMA = InputSchema(
+    columns=(
+        Column("age", Kind.NUMBER, minimum=18.0, maximum=90.0),
+        Column("city", Kind.CATEGORY, categories=("Cádiz", "León")),
+        Column("employed", Kind.BOOLEAN),
+        Column("since", Kind.DATETIME, minimum="2019-01-01T00:00:00", maximum="2024-12-31T00:00:00"),
+        Column(
+            "seen",
+            Kind.DATETIME,
+            minimum="2019-01-01T00:00:00+00:00",
+            maximum="2024-12-31T00:00:00+00:00",
+            timezone="UTC",
+        ),
+    ),
+    target=Target("approved", ("no", "yes"), positive="yes"),
+    left_out=(LeftOut("id", Kind.IDENTIFIER, "It names rows."),),
+)
+ROW = {"age": 30, "city": "León", "employed": True, "since": "2020-02-29", "seen": "2020-02-29T12:00:00Z"}
+
+
+def enforce(*rows: dict[str, object]) -> pd.DataFrame:
+    """The enforced frame of accepted rows."""
+    return SCHEMA.enforce(pd.DataFrame(rows, dtype=object), "test")[0]
+
+
+def problems(frame: pd.DataFrame) -> dict[str, str]:
+    """What is wrong with refused rows, by code."""
+    with pytest.raises(SchemaMismatchError) as caught:
+        SCHEMA.enforce(frame, "request body")
+    assert {p.where for p in caught.value.problems} == {"request body"}
+    return {p.code: p.what for p in caught.value.problems}
+
+
+def test_enforced_types():
+    """Numbers and booleans become float64, categories objects, dates nanoseconds, in the schema's order."""
+    frame = enforce(dict(reversed(ROW.items())))
+    assert list(frame.columns) == SCHEMA.names
+    dtypes = ["float64", "object", "float64", "datetime64[ns]", "datetime64[ns, UTC]"]
+    assert [str(dtype) for dtype in frame.dtypes] == dtypes
+    assert frame.iloc[0].tolist() == [30.0, "León", 1.0, pd.Timestamp("2020-02-29"), pd.Timestamp("2020-02-29T12:00Z")]
+
+
+def test_the_same_row_in_every_form():
+    """Typed columns, text as in CSV, and JSON values give the identical frame."""
+    typed = pd.DataFrame(
+        {
+            "age": np.array([30], dtype=np.int64),
+            "city": pd.Categorical(["León"]),
+            "employed": [True],
+            "since": pd.to_datetime(["2020-02-29"]),
+            "seen": pd.to_datetime(["2020-02-29T14:00:00+02:00"]),
+        }
+    )
+    text = {"age": "30", "city": "León", "employed": "true", "since": "2020-02-29", "seen": "2020-02-29 12:00:00+00:00"}
+    expected = enforce(ROW)
+    pd.testing.assert_frame_equal(expected, SCHEMA.enforce(typed, "test")[0])
+    pd.testing.assert_frame_equal(expected, enforce(text))
+
+
+def test_gaps_of_every_kind():
+    """None, NaN, empty text and missing tokens are NaN or NaT; an all-empty row is accepted."""
+    frame = enforce(ROW, dict.fromkeys(ROW), dict.fromkeys(ROW, ""), dict.fromkeys(ROW, np.nan))
+    assert frame.iloc[1:].isna().all().all()
+    assert frame["city"].map(type).tolist() == [str, float, float, float]
+
+
+def test_input_stays_untouched_and_index_is_fresh():
+    """The caller's frame is not changed, whatever its index."""
+    frame = pd.DataFrame([ROW, ROW], index=["b", "b"], dtype=object)
+    before = frame.copy(deep=True)
+    enforced, _ = SCHEMA.enforce(frame, "test")
+    pd.testing.assert_frame_equal(frame, before)
+    assert enforced.index.tolist() == [0, 1]
+
+
+def test_extra_columns_are_named_once():
+    """Columns that the model does not read are one notice, also when they were left out of training."""
+    _, notices = SCHEMA.enforce(pd.DataFrame([{**ROW, "id": 1, "new": "x"}]), "test")
+    assert [(n.code, n.columns, n.count) for n in notices] == [("extra_columns", ("id", "new"), 2)]
+
+
+def test_unseen_category_counts_as_missing():
+    """An unseen category becomes NaN, is counted and named without its value."""
+    frame, notices = SCHEMA.enforce(pd.DataFrame([ROW, {**ROW, "city": "Secretville"}]), "test")
+    assert frame["city"].isna().tolist() == [False, True]
+    assert [(n.code, n.columns, n.count) for n in notices] == [("unseen_category", ("city",), 1)]
+    assert "Secretville" not in notices[0].what
+
+
+def test_numbers_out_of_range_are_kept_and_counted():
+    """A number outside the training range stays and is a notice; the ends are inside."""
+    frame, notices = SCHEMA.enforce(pd.DataFrame([{**ROW, "age": age} for age in (18, 90, 17, 91)]), "test")
+    assert frame["age"].tolist() == [18.0, 90.0, 17.0, 91.0]
+    assert [(n.code, n.count) for n in notices] == [("out_of_range", 2)]
+
+
+def test_everything_wrong_is_said_at_once_without_values():
+    """Missing columns and all wrong cells come in one answer, with rows and never with cells."""
+    rows = [
+        {"age": "SECRET", "employed": "SECRET", "since": "SECRET", "seen": "2020-01-01"},
+        {"age": np.inf, "employed": None, "since": None, "seen": None},
+    ]
+    found = problems(pd.DataFrame(rows))
+    assert found == {
+        "missing_column": "'city' is missing.",
+        "not_a_number": "'age' is not a number in row 1.",
+        "infinite_number": "'age' is not a finite number in row 2.",
+        "not_a_boolean": "'employed' is neither true nor false in row 1.",
+        "not_a_datetime": "'since' is not a date or time in row 1.",
+        "no_time_zone": "'seen' has no time zone in row 1.",
+    }
+
+
+def test_repeated_columns_are_refused():
+    """A name that stands twice is refused by name, not answered from one of the two."""
+    frame = pd.DataFrame([[*ROW.values(), 31]], columns=[*ROW, "age"])
+    assert problems(frame) == {"duplicate_column": "'age' stands more than once."}
+
+
+def test_no_rows_are_refused():
+    """A frame without rows is an error, together with what is wrong with its columns."""
+    assert problems(pd.DataFrame(columns=SCHEMA.names)) == {"no_rows": "There are no rows."}
+    assert set(problems(pd.DataFrame())) == {"missing_column", "no_rows"}
+
+
+def test_many_rows_are_counted():
+    """More than five rows are not listed."""
+    found = problems(pd.DataFrame([{**ROW, "age": "x"}] * 7))
+    assert found["not_a_number"] == "'age' is not a number in rows 1, 2, 3, 4, 5 and 2 more."
+
+
+@pytest.mark.parametrize("names", [[0, "a b"], ["", "é"], ["a" * 500, "<b>"]])
+def test_strange_column_names(names):
+    """Numbers, spaces, markup, empty and long names are names like others; integers by their text."""
+    schema = InputSchema(tuple(Column(str(name), Kind.NUMBER) for name in names), Target("y", ("0", "1")))
+    frame, notices = schema.enforce(pd.DataFrame([[1, 2]], columns=names), "test")
+    assert frame.to_numpy().tolist() == [[1.0, 2.0]]
+    assert notices == []
+
+
+def test_json_round_trip():
+    """What is stored is what is read back, through real JSON."""
+    stored = json.loads(json.dumps(SCHEMA.to_dict()))
+    assert InputSchema.from_dict(stored) == SCHEMA
+    assert stored["format"] == 1
+    assert stored["columns"][0]["kind"] == "number"
+
+
+def test_unknown_schema_format_is_not_tried():
+    """Another format number is refused."""
+    with pytest.raises(ValueError, match="schema format 2"):
+        InputSchema.from_dict({**SCHEMA.to_dict(), "format": 2})
+
+
+def test_labels_keep_their_type():
+    """Whole-number classes come back as int64, others as text."""
+    assert Target("y", ("2", "10"), integer=True).labels().tolist() == [2, 10]
+    assert Target("y", ("2", "10"), integer=True).labels().dtype == np.int64
+    assert SCHEMA.target.labels().tolist() == ["no", "yes"]
+
+
+def test_the_example_fits():
+    """The made-up example row passes the gate without a notice."""
+    assert SCHEMA.enforce(SCHEMA.example(), "example")[1] == []
+
+
+CELL = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.datetimes(),
+    st.lists(st.integers(), max_size=1),
+)
+
+
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(SCHEMA.names, CELL)), min_size=1, max_size=4))
+def test_any_rows_are_enforced_or_refused(rows):
+    """No row raises anything else; what was enforced has the promised types."""
+    frame = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=object) for name in SCHEMA.names})
+    try:
+        enforced, _ = SCHEMA.enforce(frame, "test")
+    except SchemaMismatchError:
+        return
+    assert [dtype.kind for dtype in enforced.dtypes] == ["f", "O", "f", "M", "M"]
+    assert np.isfinite(enforced["age"].dropna()).all()
+
+
+@pytest.mark.parametrize("rows", [[ROW, dict.fromkeys(ROW)], [dict.fromkeys(ROW)]])
+def test_enforcing_twice_changes_nothing(rows):
+    """An enforced frame passes again as it is: rows go through the gate at ingest, at evaluation and in the model."""
+    once = enforce(*rows)
+    pd.testing.assert_frame_equal(SCHEMA.enforce(once, "test")[0], once)

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from steps.judging import report
+from steps.judging.plots import all_of
+from tests.steps.judging import models
+from tests.steps.judging.conftest import findings
+
+MAX_BYTES = 2_000_000
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and text, and checks that tags close in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text: list[str] = []
+        self.tags: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        """Note an opening tag."""
+        self.tags.append(tag)
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        """Note a tag that closes itself."""
+        self.tags.append(tag)
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+
+    def handle_endtag(self, tag):
+        """Close the tag that is open."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        """Note text that a reader sees."""
+        if self.open and self.open[-1] not in {"style", "script"}:
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        """All text with single spaces."""
+        return " ".join(" ".join(self.text).split())
+
+
+@pytest.fixture(scope="module")
+def page(two):
+    """The report of an ordinary table, read."""
+    data, judgement = two
+    plots = all_of(judgement)
+    return Page(report.render(findings(data, judgement, plots), plots))
+
+
+def test_reports_stand_alone_for_every_table(case):
+    """Well formed, small, without scripts, and nothing in it makes a request."""
+    _, data, judgement, plots = case
+
+    html = report.render(findings(data, judgement, plots), plots)
+    page = Page(html)
+
+    assert page.open == []
+    assert len(html.encode()) < MAX_BYTES
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    requests = [
+        (tag, key, value)
+        for tag, key, value in page.attributes
+        if key in {"src", "href", "xlink:href", "data", "srcset"} and not value.startswith("#")
+    ]
+    assert requests == []
+    assert not re.findall(r"@import|url\((?!#)", html)
+
+
+def test_names_of_users_are_shown_as_they_are(case):
+    """Hostile names arrive as text: the page shows their characters and has no tag of theirs."""
+    name, data, judgement, plots = case
+    if not name.startswith("hostile"):
+        return
+
+    page = Page(report.render(findings(data, judgement, plots), plots))
+
+    assert "<script>alert(1)</script>" in page.words
+    assert "$x_1$ & \\frac{1}{2}" in page.words
+
+
+def test_the_verdict_comes_first(page):
+    """The heading holds figure, bounds, rows and positives, and how the model stands against the champion."""
+    heading = page.words.split("Can the test be trusted?")[0]
+
+    assert re.search(r"ROC AUC 0\.\d+ \(0\.\d+ to 0\.\d+\) on 300 test rows, \d+ of them positive", heading)
+    assert "better than the champion, version 7" in heading
+    assert "Against the constant answer: ROC AUC better by" in heading
+
+
+def test_sections_stand_in_the_order_of_doubt(page):
+    """Trust, quality, answers, probabilities, errors, drivers, search, origin."""
+    order = [
+        "Can the test be trusted?",
+        "How good is it?",
+        "At the threshold",
+        "Can its probabilities be believed?",
+        "Where was it most wrong?",
+        "What drives it?",
+        "What was tried?",
+        "How was it made?",
+    ]
+
+    places = [page.words.index(title) for title in order]
+
+    assert places == sorted(places)
+
+
+def test_the_report_says_what_weakens_it(page):
+    """A check that found something stands with code, words and fix; so does how often the test file has judged."""
+    for said in ("rows_in_both", "12 test rows stand in the training file too.", "Remove them."):
+        assert said in page.words
+    assert "This test file has judged 3 models before this one." in page.words
+    assert "does not say what causes what" in page.words
+
+
+def test_the_report_can_be_repeated(page):
+    """Hashes, ids, seed and the command are there."""
+    for said in ("sha256 " + "a" * 64, "e" * 32, "seed 1", "-e evaluate -P model=models:/m-1", "mlflow 3.17.2"):
+        assert said in page.words
+
+
+def test_the_leaderboard_is_listed(page):
+    """Candidates with figures, and what a failed one failed by."""
+    assert "2 candidates, ranked by ROC AUC on the training file only" in page.words
+    assert "time limit" in page.words
+
+
+def test_small_classes_are_named_as_such(case):
+    """Where a class has few rows or none in the test file, the report says so."""
+    name, data, judgement, plots = case
+    words = Page(report.render(findings(data, judgement, plots), plots)).words
+
+    assert ("has no row of" in words) == (name in {"tiny", "one-class"})
+    assert ("too few for a verdict" in words) == (name in {"tiny", "one-class", "twenty-six"})
+
+
+def test_a_champion_that_cannot_be_compared_is_named_with_the_reason(two):
+    """The champion's column is left out, the reason stands at the top."""
+    data, judgement = two
+    alone = replace(judgement, champion=None)
+    plots = all_of(alone)
+
+    words = Page(report.render(findings(data, alone, plots, "'age' is missing."), plots)).words
+
+    assert "not comparable with the champion, version 7" in words
+    assert "cannot be compared on these rows: 'age' is missing." in words
+    assert "Better than the champion by" not in words
+
+
+def test_without_a_champion_nothing_is_said_of_its_figures(without_champion):
+    """The first model of a name is compared with the constant answer only."""
+    data, judgement = without_champion
+    plots = all_of(judgement)
+
+    words = Page(report.render(findings(data, judgement, plots), plots)).words
+
+    assert "there is no champion yet" in words
+    assert "champion, version" not in words
+
+
+def test_a_model_that_knows_nothing_is_called_so():
+    """A model of noise is not shown to be better than the constant answer."""
+    from tests.steps.judging.conftest import judgement_of  # noqa: PLC0415 (beside its only use)
+
+    data = models.dataset(rows=120)
+    shuffled = replace(data, y_test=data.y_test[::-1].copy(), y_train=data.y_train[::-1].copy())
+    judgement = judgement_of(shuffled, champion=False)
+    plots = all_of(judgement)
+
+    words = Page(report.render(findings(shuffled, judgement, plots), plots)).words
+
+    assert "not shown to be better than the constant answer" in words

@@ -1,0 +1,68 @@
+import pytest
+
+from pyfunc.errors import TrainingRefusedError
+from pyfunc.schema import Target
+from steps.search.plan import AUTO, DEFAULTS, LEARNERS, plan_of
+
+TWO = Target("y", ("no", "yes"), positive="yes")
+THREE = Target("y", ("a", "b", "c"))
+
+
+def test_defaults_make_a_plan():
+    """Without any option the plan is the documented one."""
+    plan = plan_of({}, TWO)
+
+    assert plan.metric == "roc_auc"
+    assert plan.models == AUTO
+    assert (plan.budget_s, plan.seed, plan.threshold) == (60.0, 1, 0.5)
+
+
+def test_metric_auto_depends_on_the_number_of_classes():
+    """More than two classes are ranked by log loss."""
+    assert plan_of({}, THREE).metric == "log_loss"
+
+
+def test_every_problem_is_named_at_once():
+    """Five wrong parameters give five problems, in one error."""
+    wrong = {"metric": "auc", "models": "rff,lr", "budget_s": "0", "seed": "1.5", "threshold": "2"}
+
+    with pytest.raises(TrainingRefusedError) as refused:
+        plan_of(wrong, TWO)
+
+    codes = [problem.code for problem in refused.value.problems]
+    assert codes == ["metric_invalid", "models_invalid", "budget_s_invalid", "seed_invalid", "threshold_invalid"]
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "soon", "nan", "inf", ""])
+def test_a_budget_that_is_no_time_is_refused(budget):
+    """Zero, negative, text, NaN and infinity are not budgets."""
+    with pytest.raises(TrainingRefusedError, match="budget_s"):
+        plan_of({"budget_s": budget}, TWO)
+
+
+def test_an_unknown_learner_is_answered_with_the_list_and_the_nearest():
+    """The fix names every learner and the one that was probably meant."""
+    with pytest.raises(TrainingRefusedError) as refused:
+        plan_of({"models": "lightgmb"}, TWO)
+
+    fix = refused.value.problems[0].fix
+    assert all(name in fix for name in LEARNERS)
+    assert "Did you mean lightgbm?" in fix
+
+
+def test_positive_and_threshold_need_two_classes():
+    """Three classes have no positive one and no threshold."""
+    with pytest.raises(TrainingRefusedError) as refused:
+        plan_of({"positive": "a", "threshold": "0.3"}, THREE)
+
+    assert [problem.code for problem in refused.value.problems] == ["threshold_invalid", "positive_invalid"]
+
+
+def test_models_keep_their_order_and_lose_repeats():
+    """The order given is the order tried."""
+    assert plan_of({"models": "rf, lr,rf"}, TWO).models == ("rf", "lr")
+
+
+def test_defaults_are_texts():
+    """MLproject can only pass text, so the defaults are text too."""
+    assert all(isinstance(value, str) for value in vars(DEFAULTS).values())

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from sklearn.dummy import DummyClassifier
+
+import pyfunc
+from pyfunc import package
+from pyfunc.cells import Kind
+from pyfunc.errors import FileRefusedError, ModelUnavailableError, SchemaMismatchError
+from pyfunc.model import PACKAGE_ARTIFACT, signature
+from pyfunc.schema import Column, InputSchema, Target
+from steps import score, tracking
+
+SCHEMA = InputSchema(
+    (
+        Column("x", Kind.NUMBER, minimum=0.0, maximum=1.0),
+        Column("c", Kind.CATEGORY, categories=("1,5", "a")),
+    ),
+    Target("y", ("no", "yes"), positive="yes"),
+)
+ROWS = b"x,c\n0.2,a\n0.8,a\n0.5,a\n"
+
+
+class Echo:
+    """A pipeline whose probability of the second class is `x`, and 0.25 where it is missing."""
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
+        """Probabilities (n_rows, 2)."""
+        high = frame["x"].fillna(0.25).to_numpy()
+        return np.column_stack([1 - high, high])
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory) -> str:
+    """A model of ours around `Echo`, with the threshold 0.5, as a folder."""
+    folder = tmp_path_factory.mktemp("package")
+    package.save(folder, Echo(), SCHEMA, 0.5)
+    model = str(tmp_path_factory.mktemp("model") / "model")
+    mlflow.pyfunc.save_model(
+        model,
+        python_model=str(Path(pyfunc.__file__).parent / "entry.py"),
+        artifacts={PACKAGE_ARTIFACT: str(folder)},
+        signature=signature(SCHEMA),
+        input_example=SCHEMA.example(),
+        pip_requirements=[],
+    )
+    return model
+
+
+@pytest.fixture
+def model(store, saved) -> str:
+    """URI of the model, with a store for the runs."""
+    return saved
+
+
+def scored(tmp_path: Path, rows: bytes, model: str, name: str = "rows.csv", **options: str) -> pd.DataFrame:
+    """The answers to some rows."""
+    (tmp_path / name).write_bytes(rows)
+    score.score(str(tmp_path / name), str(tmp_path / "out.csv"), model, **options)
+    return pd.read_csv(tmp_path / "out.csv")
+
+
+def test_a_file_becomes_answers(store, model, tmp_path):
+    """Columns, labels and probabilities are those of every other door; the run counts rows."""
+    got = scored(tmp_path, ROWS, model)
+    assert list(got.columns) == ["prediction", "probability", "probability_no", "probability_yes"]
+    assert got["prediction"].tolist() == ["no", "yes", "yes"]
+    assert got["probability"].tolist() == [0.8, 0.8, 0.5]
+    run = store.client.search_runs(["0"], "tags.`crisol.step` = 'score'")[0]
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["rows"] == 3
+    assert run.data.tags[tracking.MODEL_URI] == model
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"), [("", ["no", "yes", "yes"]), ("0.2", ["yes"] * 3), ("0.9", ["no"] * 3)]
+)
+def test_the_threshold(model, tmp_path, threshold, expected):
+    """A given threshold replaces the stored one."""
+    assert scored(tmp_path, ROWS, model, threshold=threshold)["prediction"].tolist() == expected
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
+def test_formats_of_answers(model, tmp_path, ending):
+    """CSV, packed CSV and Parquet hold the same answers; nothing else is left in the folder."""
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    (tmp_path / "rows.csv").write_bytes(ROWS)
+    answer = score.score(str(tmp_path / "rows.csv"), str(folder / f"out{ending}"), model)
+    content = (folder / f"out{ending}").read_bytes()
+    if ending == ".parquet":
+        got = pd.read_parquet(io.BytesIO(content))
+    else:
+        got = pd.read_csv(io.BytesIO(gzip.decompress(content) if ending == ".csv.gz" else content))
+    assert got["probability_yes"].tolist() == [0.2, 0.8, 0.5]
+    assert [path.name for path in folder.iterdir()] == [f"out{ending}"]
+    assert answer["out"] == str(folder / f"out{ending}")
+
+
+def test_what_was_noticed_is_counted(store, model, tmp_path):
+    """Extra columns, unseen categories and numbers out of range are metrics and warnings, without cells."""
+    (tmp_path / "rows.csv").write_bytes(b"x,c,id\n5,SECRET,1\n0.5,a,2\n-1,a,3\n")
+    answer = score.score(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), model)
+    metrics = store.client.get_run(answer["run_id"]).data.metrics
+    assert {key: metrics[key] for key in ("extra_columns", "unseen_category", "out_of_range")} == {
+        "extra_columns": 1, "unseen_category": 1, "out_of_range": 2,
+    }  # fmt: skip
+    assert len(answer["warnings"]) == 3
+    assert "SECRET" not in json.dumps(answer)
+
+
+def test_decimal_commas_in_number_columns_only(model, tmp_path):
+    """With semicolons, one row means what many do: numbers get points, a category with a comma stays."""
+    got = scored(tmp_path, b"x;c\n0,8;1,5\n", model)
+    assert got["probability_yes"].tolist() == [0.8]
+
+
+def test_rows_that_do_not_fit_leave_no_file(store, model, tmp_path):
+    """A refused file leaves no output, neither whole nor in part, and a FAILED run with all problems."""
+    (tmp_path / "rows.csv").write_bytes(b"x\nSECRET\n")
+    with pytest.raises(SchemaMismatchError) as caught:
+        score.score(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), model, threshold="2")
+    assert {problem.code for problem in caught.value.problems} == {
+        "missing_column",
+        "not_a_number",
+        "threshold_invalid",
+    }
+    assert "SECRET" not in str(caught.value)
+    assert [path.name for path in tmp_path.glob("*out*")] == []
+    run = store.client.search_runs(["0"], "tags.`crisol.step` = 'score'")[0]
+    assert (run.info.status, run.data.tags["error.count"]) == ("FAILED", "3")
+
+
+def test_an_older_file_survives_a_refusal(model, tmp_path):
+    """The answers of before stay until new ones are complete."""
+    (tmp_path / "out.csv").write_text("before")
+    (tmp_path / "rows.csv").write_bytes(b"c\na\n")
+    with pytest.raises(SchemaMismatchError):
+        score.score(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), model)
+    assert (tmp_path / "out.csv").read_text() == "before"
+
+
+def test_options_are_checked_together_before_anything_is_read(store, tmp_path):
+    """An unknown ending, a missing folder and a threshold that is no number come in one answer."""
+    with pytest.raises(FileRefusedError) as caught:
+        score.score("no.csv", str(tmp_path / "no" / "out.xlsx"), "models:/no/1", "high")
+    codes = [problem.code for problem in caught.value.problems]
+    assert codes == ["out_format_unknown", "out_folder_missing", "threshold_invalid"]
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(FileRefusedError, match="is a folder"):
+        score.score("no.csv", str(tmp_path / "folder.csv"), "models:/no/1")
+
+
+def test_a_folder_that_takes_no_files(tmp_path):
+    """What the system says about the folder is passed on."""
+    with pytest.raises(FileRefusedError) as caught:
+        score.write(pd.DataFrame({"a": [1]}), tmp_path / ("x" * 300 + ".csv"))
+    assert caught.value.problems[0].code == "out_not_writable"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["models:/crisol@champion", "models:/crisol/7", "runs:/0123456789abcdef0123456789abcdef/model", "nonsense", ""],
+)
+def test_unknown_models(store, tmp_path, uri):
+    """A model that is not there is refused with examples of URIs."""
+    (tmp_path / "rows.csv").write_bytes(ROWS)
+    with pytest.raises(ModelUnavailableError) as caught:
+        score.score(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), uri)
+    assert caught.value.problems[0].code == "model_unavailable"
+    assert "models:/crisol@champion" in caught.value.problems[0].fix
+
+
+def test_models_of_another_program_are_refused(store, tmp_path):
+    """Only our models know their schema."""
+    foreign = DummyClassifier().fit([[0.0], [1.0]], [0, 1])
+    mlflow.sklearn.save_model(foreign, str(tmp_path / "foreign"), input_example=np.zeros((1, 1)), pip_requirements=[])
+    (tmp_path / "rows.csv").write_bytes(ROWS)
+    with pytest.raises(ModelUnavailableError) as caught:
+        score.score(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), str(tmp_path / "foreign"))
+    assert caught.value.problems[0].code == "model_foreign"
+
+
+def test_the_command(model, tmp_path):
+    """The command answers with ids and counts."""
+    (tmp_path / "rows.csv").write_bytes(ROWS)
+    options = [f"--data={tmp_path / 'rows.csv'}", f"--out={tmp_path / 'out.parquet'}", f"--model={model}"]
+    answer = CliRunner().invoke(score.cli, options, standalone_mode=False).return_value
+    assert (answer["rows"], answer["model"], answer["warnings"]) == (3, model, [])
+
+
+def test_a_refused_command_exits_three(store, tmp_path):
+    """`python -m steps.score` says what to do in the last line and leaves stdout empty."""
+    command = [sys.executable, "-m", "steps.score", "--data=no.csv", f"--out={tmp_path / 'out.csv'}"]
+    ended = subprocess.run(command, env=store.environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 3
+    assert ended.stdout == ""
+    assert "refused [file_missing]" in ended.stderr.strip().splitlines()[-1]
