@@ -11,7 +11,7 @@ from typing import Any
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from api import jobs, supervisor
+from api import endings, jobs
 from steps import tracking
 
 STEPS = ("ingest", "train", "evaluate", "promote")
@@ -109,10 +109,10 @@ def progress_of(seen: Picture, now_s: float) -> float:
 
 def problems_of(client: MlflowClient, run: Run) -> list[dict[str, str]]:
     """Why a job did not finish; there is always a reason."""
-    found = supervisor.reasons(client, run)
+    found = endings.reasons(client, run)
     if found:
         return found
-    reason = supervisor.CANCELLED if run.info.status == jobs.KILLED else supervisor.WORDLESS
+    reason = endings.CANCELLED if run.info.status == jobs.KILLED else endings.WORDLESS
     return [reason.to_dict()]
 
 

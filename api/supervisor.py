@@ -6,7 +6,6 @@ servers were killed in between.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import secrets
@@ -17,10 +16,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from api import jobs, processes
+from api import endings, jobs, processes
 from api.problems import JobEndedError
 from pyfunc.errors import Problem
 from steps import tracking
@@ -28,21 +26,6 @@ from steps import tracking
 LOOK_S = 1.0
 CLAIM_S = 0.2  # for another server's claim to show
 STOP_S = 2.0
-MAX_LOG_BYTES = 5 * 1024 * 1024
-GONE = Problem(
-    "process_gone",
-    "The training's process is gone: it was killed, or the machine was restarted.",
-    "job",
-    "Start it again; nothing was registered. Its last words are in the log.",
-)
-WORDLESS = Problem(
-    "training_broke_off",
-    "The training broke off without giving a reason: its process was killed, or could not start.",
-    "job",
-    "See the job's log, then start it again.",
-)
-CANCELLED = Problem("cancelled", "The job was cancelled.", "job", "Start it again if it is wanted after all.")
-STOPPED_CODES = {"", "stopped", GONE.code}  # what a process that was told to end leaves behind
 Command = Callable[[Run, dict[str, str]], Sequence[str]]
 log = logging.getLogger(__name__)
 
@@ -174,7 +157,7 @@ class Supervisor:
         except OSError as error:
             what = f"The training's process could not be started: {(error.strerror or 'refused').lower()}."
             problem = Problem("training_not_started", what, "server", "Mend that on the server, then start it again.")
-            _end(client, run_id, jobs.FAILED, problem)
+            endings.end(client, run_id, jobs.FAILED, problem)
             client.set_tag(run_id, jobs.JOB, jobs.ENDED)
             return
         log.info("job started run=%s pid=%d", run_id, pid)
@@ -186,15 +169,15 @@ class Supervisor:
         tags = run.data.tags
         if tags.get(jobs.JOB) != jobs.OPEN:
             return
-        end_nested(client, run)
-        _keep_log(client, run_id)
+        endings.end_nested(client, run)
+        endings.keep_log(client, run_id)
         code = tags.get(tracking.ERROR_CODE, "")
-        if run.info.status != jobs.FINISHED and jobs.CANCELLED in tags and code in STOPPED_CODES:
-            _end(client, run_id, jobs.KILLED, CANCELLED)
+        if run.info.status != jobs.FINISHED and jobs.CANCELLED in tags and code in endings.STOPPED_CODES:
+            endings.end(client, run_id, jobs.KILLED, endings.CANCELLED)
         elif not jobs.has_ended(run):
-            _end(client, run_id, jobs.FAILED, None if code else GONE)
-        elif run.info.status == jobs.FAILED and not code and not reasons(client, run):
-            tracking.record_problems(run_id, (WORDLESS,), tracking.BUG)
+            endings.end(client, run_id, jobs.FAILED, None if code else endings.GONE)
+        elif run.info.status == jobs.FAILED and not code and not endings.reasons(client, run):
+            tracking.record_problems(run_id, (endings.WORDLESS,), tracking.BUG)
         client.set_tag(run_id, jobs.JOB, jobs.ENDED)
         log.info("job ended run=%s status=%s", run_id, client.get_run(run_id).info.status)
 
@@ -211,48 +194,3 @@ class Supervisor:
                 log.error("look at the jobs failed: %s", type(error).__name__)  # noqa: TRY400
             self._wake.wait(self.look_s)
             self._wake.clear()
-
-
-def reasons(client: MlflowClient, run: Run) -> list[dict[str, str]]:
-    """Why a run failed: its own problems, or those of the nested run that failed last."""
-    own = tracking.problems_of(run)
-    if own:
-        return own
-    for child in reversed(tracking.children(client, run)):
-        if child.info.status == jobs.FAILED and child.data.tags.get(tracking.STEP) != "candidate":
-            found = reasons(client, child)
-            if found:
-                return found
-    return []
-
-
-def end_nested(client: MlflowClient, run: Run) -> None:
-    """End the nested runs that a killed process has left RUNNING."""
-    for child in tracking.children(client, run):
-        end_nested(client, child)
-        if child.info.status == jobs.RUNNING:
-            _end(client, child.info.run_id, jobs.FAILED, GONE)
-
-
-def _end(client: MlflowClient, run_id: str, status: str, problem: Problem | None) -> None:
-    """Give a run its final status, the reason first."""
-    if problem is not None:
-        tracking.record_problems(run_id, (problem,), tracking.BUG)
-    client.set_terminated(run_id, status)
-
-
-def _keep_log(client: MlflowClient, run_id: str) -> None:
-    """The output of a job that has ended becomes an artifact."""
-    file = jobs.log_file(run_id)
-    if not file.exists():
-        return
-    with contextlib.suppress(MlflowException):
-        client.log_text(run_id, tail(file.read_bytes(), MAX_LOG_BYTES), tracking.LOG_FILE)
-        file.unlink(missing_ok=True)
-
-
-def tail(content: bytes, most: int) -> str:
-    """The end of an output as text, from the start of a line on."""
-    if len(content) > most:
-        content = content[-most:].partition(b"\n")[2]
-    return content.decode("utf-8", "replace")

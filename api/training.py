@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from api import bodies, experiments, jobs, progress, supervisor, uploads
+from api import bodies, endings, experiments, jobs, progress, uploads
 from api.problems import MediaTypeError, RequestRefusedError, TooLargeError, json_answer
 from api.serving import Served, Serving
 from pyfunc.cells import text_of
@@ -191,14 +191,14 @@ def _log(job_id: str) -> str:
     if file.exists():
         with file.open("rb") as content:
             content.seek(max(0, file.stat().st_size - LOG_TAIL_BYTES - 1))
-            return supervisor.tail(content.read(), LOG_TAIL_BYTES)
+            return endings.tail(content.read(), LOG_TAIL_BYTES)
     if not jobs.has_ended(run):
         return ""
     try:
         text = mlflow.artifacts.load_text(f"runs:/{job_id}/{tracking.LOG_FILE}")
     except (MlflowException, OSError):  # ended before it was started
         return ""
-    return supervisor.tail(text.encode(), LOG_TAIL_BYTES)
+    return endings.tail(text.encode(), LOG_TAIL_BYTES)
 
 
 def _report(job_id: str) -> bytes:

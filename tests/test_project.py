@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from pyfunc import package
+from steps.search.plan import AUTO, LEARNERS
+from steps.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRY_POINTS = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
@@ -58,3 +60,50 @@ def test_the_models_requirements_come_from_the_lock():
     lock = (ROOT / "requirements.txt").read_text()
 
     assert all(f"\n{pinned} " in lock for pinned in package.requirements(ROOT / "requirements.txt"))
+
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readme_knows_every_entry_point_and_parameter():
+    """Nothing that can be asked for is missing, and nothing is named that does not exist."""
+    parameters = {name for entry in ENTRY_POINTS.values() for name in entry.get("parameters", {})}
+
+    assert [name for name in ENTRY_POINTS if f"-e {name}" not in README and name != "main"] == []
+    assert [name for name in sorted(parameters) if f"`{name}`" not in README] == []
+    assert set(re.findall(r"-e (\w+)", README)) <= set(ENTRY_POINTS)
+    assert set(re.findall(r"-P (\w+)=", README)) <= parameters
+
+
+def test_the_readme_knows_every_setting():
+    """The table of settings and `Settings` name the same variables."""
+    settings = {f"CRISOL_{name.upper()}" for name in Settings.model_fields}
+
+    assert set(re.findall(r"CRISOL_\w+", README)) == settings
+
+
+def test_every_error_code_in_the_readme_is_one_of_the_program():
+    """Codes are stable; the README names real ones."""
+    table = README.split("| Problems such as |")[1].split("\n\n")[0]
+    modules = [path for folder in ("api", "steps", "pyfunc") for path in (ROOT / folder).rglob("*.py")]
+    source = "".join(path.read_text() for path in modules)
+    codes = re.findall(r"`(\w+)`", table)
+
+    assert len(codes) > 20
+    assert [code for code in codes if f'"{code}"' not in source and not code.endswith("_invalid")] == []
+
+
+def test_every_file_and_picture_in_the_readme_exists():
+    """Links and paths lead somewhere."""
+    paths = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"`((?:steps|pyfunc|api)/[\w/.]*)`", README)
+
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_readme_lists_the_learners_that_the_plan_knows():
+    """`models=` in the README is what the program takes."""
+    row = next(line for line in README.splitlines() if line.startswith("| `models` |"))
+
+    assert f"`{','.join(AUTO)}`" in row
+    assert set(re.findall(r"PyCaret's `([^`]+)`", row)[0].split()) == set(LEARNERS)
