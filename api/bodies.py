@@ -1,14 +1,10 @@
 """The body of a request for predictions, read into a frame.
 
-JSON cells stay what they are (an integer beside a null does not become a float); CSV and Parquet go through the reader
-that training files go through.
+JSON, CSV and Parquet go through the readers that training files go through. Of files only, not of bodies, it is asked
+that every column has a name and every text can be written: columns that the model does not read may be anything.
 """
 
 from __future__ import annotations
-
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import anyio
 import pandas as pd
@@ -16,9 +12,10 @@ from fastapi import Request
 
 from api.problems import MediaTypeError, TooLargeError, TooSlowError
 from pyfunc.cells import Kind
-from pyfunc.errors import FileRefusedError, Problem, SchemaMismatchError, quoted, rows_named
+from pyfunc.errors import FileRefusedError, Problem
 from pyfunc.schema import InputSchema, Notice
 from steps.data import readers
+from steps.data.json_table import read_json
 from steps.settings import Settings
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
@@ -26,8 +23,6 @@ KINDS = {JSON: JSON, CSV: CSV, PARQUET: PARQUET, "application/x-parquet": PARQUE
 ENDINGS = {CSV: "csv", PARQUET: "parquet"}  # names that the reader knows the formats by
 WHERE = "request body"
 IDLE_S = 30.0  # without a byte of the body
-RECORDS, SPLIT = "dataframe_records", "dataframe_split"
-FIX_JSON = 'Send a record {"column": value, ...}, a list of records, or MLflow\'s dataframe_records or dataframe_split.'
 
 
 def kind_of(request: Request) -> str:
@@ -78,7 +73,6 @@ def frame_of(body: bytes, kind: str, schema: InputSchema, settings: Settings) ->
 
     Raises:
         FileRefusedError: it cannot be read.
-        SchemaMismatchError: it can be read, but is no table.
         TooLargeError: more rows or columns than are taken at once.
     """
     if not body.strip():
@@ -118,77 +112,12 @@ def _check_size(rows: int, columns: int, settings: Settings) -> None:
 def _from_json(body: bytes, settings: Settings) -> pd.DataFrame:
     """A frame of objects from any of the JSON forms."""
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:  # ValueError: also bytes that are no text, and endless digits
-        at = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise FileRefusedError(Problem("json_invalid", f"The body is not valid JSON{at}.", WHERE, FIX_JSON)) from error
-    if isinstance(content, dict) and (RECORDS in content or SPLIT in content):
-        _check_alone(content)
-        if SPLIT in content:
-            return _from_split(content[SPLIT], settings)
-        content = content[RECORDS]
-        if not isinstance(content, list):
-            raise _no_table("not_records", f"'{RECORDS}' is not a list.")
-    return _from_records([content] if isinstance(content, dict) else content, settings)
-
-
-def _check_alone(content: Mapping[str, Any]) -> None:
-    """MLflow's wrappers stand alone; what else stands beside them would be ignored without a word."""
-    beside = [name for name in content if name not in (RECORDS, SPLIT)]
-    if beside or len(content) > 1:
-        what = f"Beside '{RECORDS}' or '{SPLIT}' stands something else ({quoted(list(content))})."
-        fix = "Send one of the two alone; a threshold goes into the query: /predict?threshold=0.3."
-        raise SchemaMismatchError(Problem("unknown_field", what, WHERE, fix))
-
-
-def _from_records(records: Any, settings: Settings) -> pd.DataFrame:
-    """A frame from a list of records; a key that is absent from some is a missing value there."""
-    if not isinstance(records, list):
-        raise _no_table("not_records", "The body is neither a record nor a list of records.")
-    wrong = [at for at, record in enumerate(records, 1) if not isinstance(record, dict)]
-    if wrong:
-        raise _no_table("not_records", f"No record, but something else stands in {rows_named(wrong)}.")
-    if not records:
-        raise _no_table("no_rows", "There are no rows.", "Send at least one row.")
-    names = list(dict.fromkeys(name for record in records for name in record))
-    _check_size(len(records), len(names), settings)
-    return pd.DataFrame(
-        {name: pd.Series([record.get(name) for record in records], dtype=object) for name in names},
-        index=range(len(records)),
-    )
-
-
-def _from_split(split: Any, settings: Settings) -> pd.DataFrame:
-    """A frame from MLflow's split form."""
-    if (
-        not isinstance(split, dict)
-        or not isinstance(split.get("columns"), list)
-        or not isinstance(split.get("data"), list)
-    ):
-        raise _no_table("not_split", f"'{SPLIT}' has no lists 'columns' and 'data'.")
-    names, rows = split["columns"], split["data"]
-    unnamed = [at for at, name in enumerate(names, 1) if isinstance(name, dict | list)]
-    if unnamed:
-        raise _no_table("not_split", f"'columns' of '{SPLIT}' holds no name in {_places(unnamed)}.")
-    ragged = [at for at, row in enumerate(rows, 1) if not isinstance(row, list) or len(row) != len(names)]
-    if ragged:
-        raise _no_table(
-            "ragged_rows", f"Not a list with a cell for each of {len(names)} columns: {rows_named(ragged)}."
-        )
-    if not rows:
-        raise _no_table("no_rows", "There are no rows.", "Send at least one row.")
-    _check_size(len(rows), len(names), settings)
-    cells = {at: pd.Series([row[at] for row in rows], dtype=object) for at in range(len(names))}
-    frame = pd.DataFrame(cells, index=range(len(rows)))
-    frame.columns = pd.Index([name if isinstance(name, str) else json.dumps(name) for name in names], dtype=object)
-    return frame
-
-
-def _places(at: Sequence[int]) -> str:
-    """Positions for a sentence."""
-    return "place " + ", ".join(str(place) for place in at[:5])
-
-
-def _no_table(code: str, what: str, fix: str = FIX_JSON) -> SchemaMismatchError:
-    """JSON that is no table."""
-    return SchemaMismatchError(Problem(code, what, WHERE, fix))
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        fix = "Send the JSON in UTF-8."
+        raise FileRefusedError(Problem("json_unreadable", "The body is not UTF-8.", WHERE, fix)) from error
+    table = read_json(text, WHERE)
+    if not len(table.frame):
+        raise FileRefusedError(Problem("no_rows", "There are no rows.", WHERE, "Send at least one row."))
+    _check_size(len(table.frame), len(table.header), settings)
+    return table.frame.set_axis(pd.Index(table.header, dtype=object), axis=1)

@@ -14,6 +14,7 @@ from api.champion import Loaded
 from api.problems import MEDIA_TYPE
 from pyfunc.cells import Kind
 from pyfunc.schema import Column, InputSchema
+from steps.data.json_table import RECORDS
 from steps.search.plan import DEFAULTS
 
 SHOWN_CATEGORIES = 20
@@ -132,7 +133,7 @@ def _type_bodies(paths: dict[str, Any], row: dict[str, Any], loaded: Loaded | No
     """What the routes with a body take, and what the predictions look like."""
     rows = {"type": "array", "items": row}
     example = {"example": examples(loaded)} if loaded is not None else {}
-    forms = {"anyOf": [row, rows, {"type": "object", "properties": {bodies.RECORDS: rows}}]}
+    forms = {"anyOf": [row, rows, {"type": "object", "properties": {RECORDS: rows}}]}
     binary = {"schema": {"type": "string", "format": "binary"}}
     tables = {bodies.CSV: {"schema": {"type": "string"}}, bodies.PARQUET: binary}
     predict = paths["/predict"]["post"]
@@ -152,8 +153,8 @@ def _type_bodies(paths: dict[str, Any], row: dict[str, Any], loaded: Loaded | No
             },
         }
         predict["responses"]["200"]["content"] = {bodies.JSON: {"schema": answered}, **tables}
-    records = {"type": "object", "properties": {bodies.RECORDS: rows}}
-    mlflow_example = {"example": {bodies.RECORDS: examples(loaded)}} if loaded is not None else {}
+    records = {"type": "object", "properties": {RECORDS: rows}}
+    mlflow_example = {"example": {RECORDS: examples(loaded)}} if loaded is not None else {}
     _body(paths["/invocations"]["post"], bodies.JSON, records, mlflow_example)
     _body(paths["/upload"]["post"], "multipart/form-data", {"$ref": "#/components/schemas/Upload"}, {})
     asked = {"example": {"dataset_id": "0" * 32, "target": "label", "budget_s": 60}}

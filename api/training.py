@@ -20,10 +20,9 @@ from api.serving import Served, Serving
 from pyfunc.cells import text_of
 from pyfunc.errors import ModelUnavailableError, Problem, ProjectError, TrainingRefusedError
 from steps import tracking
-from steps.search.plan import DEFAULTS, plan_of
+from steps.search.plan import DEFAULTS, PROMOTE_MODES, plan_of
 
 SEARCH = tuple(vars(DEFAULTS))
-PROMOTE_MODES = ("auto", "never", "always")  # of `steps.promote`, which imports more than a web process needs
 TAKEN = ("dataset_id", "target", "experiment", "ignore", "promote", *SEARCH)
 NEVER = {
     "scheduler": "It is an address that exchanges pickles.",

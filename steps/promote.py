@@ -23,9 +23,9 @@ from pyfunc.errors import GateNotPassedError, Problem, TrainingRefusedError
 from steps import evaluate, ingest, process, reload, tracking
 from steps.judging import gate
 from steps.records import Evaluation, ModelVersion
+from steps.search.plan import PROMOTE_MODES
 from steps.tracking import StepRun
 
-MODES = ("auto", "never", "always")
 DEFAULT_MODE = "auto"
 DEFAULT_NAME = "crisol"
 FORBIDDEN_IN_NAMES = set("/:.%\"'")
@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 def problems_with(promote: str, name: str) -> list[Problem]:
     """What is wrong with these two options."""
     problems = []
-    if promote not in MODES:
+    if promote not in PROMOTE_MODES:
         problems.append(
-            Problem("promote_invalid", "'promote' is not known.", "parameters", f"Choose {', '.join(MODES)}.")
+            Problem("promote_invalid", "'promote' is not known.", "parameters", f"Choose {', '.join(PROMOTE_MODES)}.")
         )
     if not name.strip() or FORBIDDEN_IN_NAMES & set(name):
         what = "'name' is empty or has a character that MLflow's registry refuses in names."

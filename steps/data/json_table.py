@@ -73,8 +73,6 @@ def read_json(text: str, where: str) -> JsonTable:
         what = f"{quoted(map(shown, sorted(repeated)))} stands more than once in a record."
         raise FileRefusedError(Problem("duplicate_column", what, where, "Give every column a name of its own."))
     header, frame = _records(documents, where) if is_lines else _table(documents[0], where)
-    if SURROGATE_ESCAPE.search(text):
-        _refuse_half_characters(header, frame, where)
     return JsonTable(header, frame, is_lines)
 
 
@@ -139,6 +137,8 @@ def _records(records: list[Any], where: str) -> tuple[list[str], pd.DataFrame]:
 
 def _split(names: list[Any], data: list[Any], where: str) -> tuple[list[str], pd.DataFrame]:
     """Columns from a list of names and a list of rows."""
+    if any(isinstance(name, list | dict) for name in names):
+        raise _no_table(where)
     header = [name if isinstance(name, str) else json.dumps(name) for name in names]
     ragged = [at + 1 for at, row in enumerate(data) if not isinstance(row, list) or len(row) != len(header)]
     if ragged:
@@ -149,8 +149,17 @@ def _split(names: list[Any], data: list[Any], where: str) -> tuple[list[str], pd
     return header, pd.DataFrame(columns, index=pd.RangeIndex(len(data)))
 
 
-def _refuse_half_characters(header: list[str], frame: pd.DataFrame, where: str) -> None:
-    """Refuse text with one half of a UTF-16 pair: no file can be written with it."""
+def refuse_half_characters(text: str, header: list[str], frame: pd.DataFrame, where: str) -> None:
+    """Refuse cells and names with one half of a UTF-16 pair: no file can be written with them.
+
+    Args:
+        text: the document; nothing is looked at where it has no such escape.
+        header: names.
+        frame: columns under their positions.
+        where: what the file is, for messages.
+    """
+    if not SURROGATE_ESCAPE.search(text):
+        return
     broken = [at + 1 for at, name in enumerate(header) if SURROGATE.search(name)]
     if broken:
         what = f"The name of column {broken[0]} holds half a character."

@@ -22,7 +22,7 @@ from pyfunc.schema import Notice
 from steps.data.columnar import read_arrow, read_excel, read_parquet
 from steps.data.compression import BYTES_PER_MIB, decompress, is_excel, shown, too_large
 from steps.data.delimited import read_delimited
-from steps.data.json_table import looks_like_json, read_json
+from steps.data.json_table import looks_like_json, read_json, refuse_half_characters
 
 READER_FORMAT = 1
 MAX_MIB = 512.0
@@ -135,6 +135,7 @@ def _text_table(
     text, encoding = _decoded(content, where)
     if looks_like_json(text, name):
         table = read_json(text, where)
+        refuse_half_characters(text, table.header, table.frame, where)
         return (
             [*table.header],
             table.frame,

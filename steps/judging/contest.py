@@ -12,10 +12,11 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from pyfunc.errors import ModelUnavailableError, Problem, ProjectError, quoted
+from pyfunc.errors import ModelUnavailableError, Problem, ProjectError
 from pyfunc.model import TWO_CLASSES, Scorer, decide
-from pyfunc.schema import Target
+from pyfunc.schema import InputSchema, Target
 from steps import tracking
+from steps.data import datasets, readers
 from steps.judging import answers
 from steps.judging.answers import Answers
 from steps.judging.document import Origin, Rival
@@ -123,10 +124,11 @@ def rival(name: str, dataset: Dataset, at: int | None) -> Rival | None:
     uri = f"models:/{name}/{version}"
     try:
         scorer = load(uri)
-        problem = mismatch(scorer.schema.target, dataset.schema.target) or _other_kinds(scorer, dataset)
+        problem = mismatch(scorer.schema.target, dataset.schema.target)
         if problem:
             return Rival(version, uri, reason=problem.what)
-        frame, _ = scorer.schema.enforce(dataset.test, "test file")
+        rows = dataset.test if _covers(dataset.schema, scorer.schema) else _raw_test(dataset)
+        frame, _ = scorer.schema.enforce(rows, "test file")
     except ProjectError as error:
         return Rival(version, uri, reason=" ".join(problem.what for problem in error.problems))
     except (ImportError, AttributeError) as error:  # a pickle of libraries that are not here any more
@@ -153,14 +155,20 @@ def judged_before(test_sha256: str, uri: str) -> int:
     return len(models - {uri})
 
 
-def _other_kinds(scorer: Scorer, dataset: Dataset) -> Problem | None:
-    """Columns that the champion reads as another kind: the rows here are converted already, so text would not match."""
-    kinds = {column.name: column.kind for column in dataset.schema.columns}
-    other = [c.name for c in scorer.schema.columns if c.name in kinds and kinds[c.name] is not c.kind]
-    if not other:
-        return None
-    what = f"It reads {quoted(other)} as another kind of column than this dataset."
-    return Problem("kind_mismatch", what, "champion", "Train on files with the same kinds of columns.")
+def _covers(data: InputSchema, model: InputSchema) -> bool:
+    """Whether the dataset's rows, as converted, hold what a model reads, each column as the same kind."""
+    kinds = {column.name: column.kind for column in data.columns}
+    return all(kinds.get(column.name) is column.kind for column in model.columns)
+
+
+def _raw_test(dataset: Dataset) -> pd.DataFrame:
+    """The test file as it was sent: a champion may read columns that this dataset leaves out, or reads otherwise.
+
+    Raises:
+        ModelUnavailableError: the dataset's run does not have the file any more.
+    """
+    _, test = datasets.raw(dataset.run_id)
+    return readers.read(test.content, test.name).frame
 
 
 def _leaderboard(run_id: str) -> list[dict[str, Any]]:

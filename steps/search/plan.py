@@ -19,6 +19,7 @@ LEARNERS = (
     "svm", "rbfsvm", "gpc",
 )  # fmt: skip
 AUTO = ("lightgbm", "lr", "catboost", "et", "xgboost", "rf")
+PROMOTE_MODES = ("auto", "never", "always")
 MAX_BUDGET_S = 7 * 24 * 3600.0
 MAX_SEED = 2**31 - 1
 STORED_THRESHOLD = 0.5  # `auto`

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import httpx
 import pytest
 
 from api import jobs, processes
-from api.training import PROMOTE_MODES
 from tests.api.served import server
 from tests.conftest import Store, make_store
 
@@ -137,9 +135,3 @@ def test_an_unknown_job_is_a_404(shop: Shop, path: str, rest: str):
     answer = shop[0].get(f"/jobs/{path}{rest}")
 
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of matplotlib, which the step draws with
-def test_promote_has_the_same_modes_as_the_step():
-    """The API does not import the step, but takes what it takes."""
-    assert importlib.import_module("steps.promote").MODES == PROMOTE_MODES
