@@ -139,7 +139,24 @@ def test_no_run_is_left_open(trained, journey_store):
     assert [run.data.tags.get(tracking.STEP) for run in tracking.running_runs(journey_store.client)] == []
 
 
-def test_every_door_gives_the_same_answers(trained, api, files, journey_store):
+@pytest.fixture(scope="module")
+def models_serve(trained: dict, journey_store: Store) -> Iterator[httpx.Client]:
+    """`mlflow models serve` of the champion."""
+    port = free_port()
+    command = [str(BIN / "mlflow"), "models", "serve", "-m", "models:/crisol@champion"]
+    with served([*command, "--env-manager", "local", "-p", str(port)], journey_store, port, "/ping") as client:
+        yield client
+
+
+def assert_same(got: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """Identical labels, probabilities to 1e-9."""
+    assert list(got.columns) == list(expected.columns)
+    assert got["prediction"].tolist() == expected["prediction"].tolist()
+    numbers = [name for name in expected if name != "prediction"]
+    assert np.abs(got[numbers].to_numpy() - expected[numbers].to_numpy()).max() < TOLERANCE
+
+
+def test_every_door_gives_the_same_answers(trained, api, models_serve, files):
     """Pyfunc, `mlflow models serve`, /predict in JSON and CSV, /invocations: one model, one answer."""
     wait_for(lambda: api.get("/ready").status_code == 200, 5, "the champion")
     text = pd.read_csv(io.BytesIO(files[1]), dtype=str, keep_default_na=False)
@@ -149,25 +166,42 @@ def test_every_door_gives_the_same_answers(trained, api, files, journey_store):
     json_answer = api.post("/predict", json=rows)
     csv_answer = api.post("/predict", content=files[1], headers={"Content-Type": "text/csv", "Accept": "text/csv"})
     invoked = api.post("/invocations", json={"dataframe_records": rows})
-    port = free_port()
-    command = [str(BIN / "mlflow"), "models", "serve", "-m", "models:/crisol@champion"]
-    command += ["--env-manager", "local", "-p", str(port)]
-    with served(command, journey_store, port, "/ping") as models_serve:
-        server_answer = models_serve.post("/invocations", json={"dataframe_records": rows})
+    server_answer = models_serve.post("/invocations", json={"dataframe_records": rows})
 
     assert [one.status_code for one in (json_answer, csv_answer, invoked, server_answer)] == [200] * 4
     assert csv_answer.headers["x-crisol-model-version"] == "1"
     assert json_answer.json()["model"]["version"] == "1"
-    for got in (
-        pd.DataFrame(json_answer.json()["predictions"]),
-        pd.read_csv(io.StringIO(csv_answer.text)),
-        pd.DataFrame(invoked.json()["predictions"]),
-        pd.DataFrame(server_answer.json()["predictions"]),
-    ):
-        assert list(got.columns) == list(expected.columns)
-        assert got["prediction"].tolist() == expected["prediction"].tolist()
-        numbers = [name for name in expected if name != "prediction"]
-        assert np.abs(got[numbers].to_numpy() - expected[numbers].to_numpy()).max() < TOLERANCE
+    assert_same(pd.DataFrame(json_answer.json()["predictions"]), expected)
+    assert_same(pd.read_csv(io.StringIO(csv_answer.text)), expected)
+    assert_same(pd.DataFrame(invoked.json()["predictions"]), expected)
+    assert_same(pd.DataFrame(server_answer.json()["predictions"]), expected)
+
+
+def test_frames_of_any_type_and_order_get_the_same_answers(trained, api, models_serve, files):
+    """int64, bool, category and datetime columns, in another order, with an extra one and nulls."""
+    text = pd.read_csv(io.BytesIO(files[1]), dtype=str, keep_default_na=False).drop(columns="approved")
+    model = mlflow.pyfunc.load_model("models:/crisol@champion")
+    expected = model.predict(text)
+    typed = text.assign(
+        income=pd.to_numeric(text["income"]),
+        age=text["age"].astype("int64"),
+        children=pd.to_numeric(text["children"]).astype("Int64"),
+        amount=text["amount"].astype(float),
+        city=text["city"].astype("category"),
+        since=pd.to_datetime(text["since"]),
+        employed=text["employed"] == "true",
+        extra=[[1]] * len(text),
+    )[["extra", *reversed(list(text))]]
+    records = json.loads(typed.to_json(orient="records", date_format="iso", double_precision=15))
+
+    assert typed.dtypes.astype(str).value_counts().to_dict().keys() >= {"int64", "bool", "category", "datetime64[ns]"}
+    assert any(cell is None for record in records for cell in record.values())
+    assert_same(model.predict(typed), expected)
+    assert_same(pd.DataFrame(api.post("/predict", json=records).json()["predictions"]), expected)
+    assert_same(
+        pd.DataFrame(models_serve.post("/invocations", json={"dataframe_records": records}).json()["predictions"]),
+        expected,
+    )
 
 
 def test_rows_that_do_not_fit_get_the_same_problems_everywhere(trained, api, journey_store):
