@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
 
 class Columns(BaseEstimator, TransformerMixin):
@@ -55,3 +55,24 @@ class Matrix(BaseEstimator, TransformerMixin):
     def transform(self, frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The matrix."""
         return frame.to_numpy(dtype=np.float64)
+
+
+class Blend(BaseEstimator, ClassifierMixin):
+    """A weighted mean of fitted classifiers. Classifiers on the same preprocessing share it.
+
+    Args:
+        branches: pairs of a fitted pipeline from an enforced frame to a matrix, and the pairs of weight and fitted
+            classifier behind it; all weights add up to 1.
+    """
+
+    def __init__(self, branches: list[tuple[Any, list[tuple[float, Any]]]]) -> None:
+        self.branches = branches
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Probabilities (n_rows, n_classes)."""
+        total: Any = 0.0
+        for preprocessing, classifiers in self.branches:
+            matrix = preprocessing.transform(frame)
+            for weight, classifier in classifiers:
+                total = total + weight * classifier.predict_proba(matrix)
+        return np.asarray(total, dtype=np.float64)

@@ -54,6 +54,7 @@ class SearchPlan:
     budget_s: float
     seed: int
     threshold: float
+    blend: bool = False  # whether a weighted mean of the candidates is a candidate too
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from steps.judging.metrics import better, figures, gain
 from steps.records import Candidate, Dataset, SearchPlan
 from steps.search import budget
 from steps.search.plan import DEFAULTS, plan_of
-from steps.search.race import Tried, race, splits_of
+from steps.search.race import BLEND, Tried, blend, race, splits_of
 from steps.tracking import StepRun
 
 PROJECT = Path(pyfunc.__file__).resolve().parent.parent
@@ -122,6 +122,17 @@ def _search(run: StepRun, dataset: Dataset, schema: InputSchema, plan: SearchPla
             "candidate %-9s #%d %s=%.4f (best %.4f) in %.1f s",
             tried.model, tried.number, plan.metric, figure, best, tried.seconds,
         )  # fmt: skip
+    parts = _in_order([one for one in ranked if not one.tried.error], plan)
+    made = blend([one.tried for one in parts], dataset.y_train, folder) if plan.blend else None
+    if made is not None:
+        ranked.append(_judge_and_log(run, made, dataset.y_train, schema, plan, splits))
+        log.info(
+            "candidate %-9s of %d %s=%.4f",
+            BLEND,
+            len(made.hyperparameters),
+            plan.metric,
+            ranked[-1].figures[plan.metric],
+        )
     return ranked
 
 
@@ -135,9 +146,10 @@ def _judge_and_log(
 ) -> Ranked:
     """Figures of one candidate, and its run: made when it has ended, so that it is never left RUNNING."""
     client = MlflowClient()
+    alone = tried.model if tried.model == BLEND else f"{tried.model} defaults"
     tags = {
         MLFLOW_PARENT_RUN_ID: run.run_id,
-        MLFLOW_RUN_NAME: f"{tried.model} #{tried.number}" if tried.number else f"{tried.model} defaults",
+        MLFLOW_RUN_NAME: f"{tried.model} #{tried.number}" if tried.number else alone,
         tracking.STEP: "candidate",
         tracking.MODEL: tried.model,
         **{f"warnings.{kind}": str(count) for kind, count in tried.warnings.items()},
@@ -190,7 +202,8 @@ def _choose(ranked: list[Ranked], plan: SearchPlan) -> Ranked:
 
     The best figure wins, but figures differ by luck: of those that fall short of the best by no more than one standard
     error of their paired differences over the folds, the one with the lowest log loss is taken, because a good ranking
-    with wrong probabilities is not a good classifier. The earlier one wins what ties are left.
+    with wrong probabilities is not a good classifier. The earlier one wins what ties are left. The blend is taken if
+    no single candidate is as good in log loss, within the same noise, and it is as good in the metric.
     """
     usable = [one for one in ranked if not one.tried.error and np.isfinite(one.figures[plan.metric])]
     if not usable:
@@ -198,12 +211,20 @@ def _choose(ranked: list[Ranked], plan: SearchPlan) -> Ranked:
         what = f"No candidate of {', '.join(plan.models)} finished within {plan.budget_s:g} s ({', '.join(failures)})."
         fix = "Raise budget_s, send fewer rows, or name faster learners such as models=lr,lightgbm."
         raise TrainingRefusedError(Problem("no_candidate", what, "search", fix))
-    order = {name: at for at, name in enumerate(plan.models)}
-    usable.sort(key=lambda one: (one.tried.number, order[one.tried.model]))  # not by who was done first
-    best = min(usable, key=lambda one: gain(plan.metric, 0.0, one.figures[plan.metric]))
-    if plan.metric == "log_loss":
-        return best
-    return min((one for one in usable if _is_as_good(one, best, plan.metric)), key=lambda one: one.figures["log_loss"])
+    singles = _in_order([one for one in usable if one.tried.model != BLEND], plan)
+    best = min(singles, key=lambda one: gain(plan.metric, 0.0, one.figures[plan.metric]))
+    equals = [one for one in singles if _is_as_good(one, best, plan.metric)]
+    single = best if plan.metric == "log_loss" else min(equals, key=lambda one: one.figures["log_loss"])
+    for blended in usable:
+        is_simple_enough = _is_as_good(single, blended, "log_loss")
+        if blended.tried.model == BLEND and not is_simple_enough and _is_as_good(blended, single, plan.metric):
+            return blended
+    return single
+
+
+def _in_order(ranked: list[Ranked], plan: SearchPlan) -> list[Ranked]:
+    """Candidates in the order of the plan, not by who was done first: that depends on the machine's load."""
+    return sorted(ranked, key=lambda one: (one.tried.number, plan.models.index(one.tried.model)))
 
 
 def _is_as_good(one: Ranked, best: Ranked, metric: str) -> bool:

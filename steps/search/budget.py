@@ -78,6 +78,7 @@ class Pool:
         self.folder = folder
         self.size = size
         self.jobs: list[Job] = []
+        self._started = 0
         self._memory_limit = psutil.virtual_memory().available * MEMORY_SHARE / size
 
     def __enter__(self) -> Self:
@@ -91,7 +92,8 @@ class Pool:
     def start(self, job: Callable[..., Outcome], *arguments: Any, limit_s: float) -> None:
         """Start a worker; its key is (name of the job, *arguments)."""
         key = (job.__name__, *arguments)
-        result = self.folder / ("-".join(map(str, key)) + ".outcome")
+        self._started += 1
+        result = self.folder / f"{job.__name__}-{self._started}.outcome"
         process = _CONTEXT.Process(
             target=workers.main, args=(job, self.folder, result, limit_s, arguments), daemon=True
         )

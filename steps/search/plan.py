@@ -65,7 +65,7 @@ def plan_of(options: Mapping[str, str], target: Target | None = None) -> SearchP
         _check_positive(given["positive"], classes, problems)
     if problems:
         raise TrainingRefusedError(*problems)
-    return SearchPlan(metric, models, budget_s, int(seed), threshold)
+    return SearchPlan(metric, models, budget_s, int(seed), threshold, blend=given["models"].strip() == "auto")
 
 
 def _metric(text: str, classes: tuple[str, ...] | None, problems: list[Problem]) -> str:

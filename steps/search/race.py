@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,13 @@ from pyfunc.errors import Problem, TrainingRefusedError
 from steps.records import SearchPlan
 from steps.search import budget, workers
 from steps.search.budget import Finished, Pool
+from steps.search.ensemble import weights_of
 from steps.search.learners import variant_of
 
 FOLDS = 5
 ROUNDS = 8  # drawn candidates per learner; then the search is over, budget or not
+BLEND = "blend"
+BLEND_LIMIT_S = 60.0  # to put fitted candidates together; seconds are usual
 LARGEST_SHARE = 0.5  # of the budget that is left, for one candidate while others wait
 LEAST_S = 15.0  # a candidate gets at least this, or what is left: near the end there is nothing to save
 log = logging.getLogger(__name__)
@@ -71,6 +74,44 @@ def race(frame: pd.DataFrame, y: np.ndarray[Any, Any], plan: SearchPlan, folder:
         pool.start(workers.hello, limit_s=budget.START_LIMIT_S)
         list(pool.next(time.monotonic() + budget.START_LIMIT_S))
         yield from _run(pool, plan, time.monotonic() + plan.budget_s)
+
+
+def blend(tried: Sequence[Tried], y: np.ndarray[Any, Any], folder: Path) -> Tried | None:
+    """One more candidate: the weighted mean of the best ones.
+
+    Args:
+        tried: candidates that have not failed.
+        y: int64 (n_rows,) positions of the classes.
+        folder: the race's, with their pipelines.
+
+    Returns:
+        The blend; None where one candidate alone is as good, or it could not be put together.
+    """
+    out_of_fold = [one.out_of_fold for one in tried if one.out_of_fold is not None]
+    assert len(out_of_fold) == len(tried)
+    weights = weights_of(y, out_of_fold) if tried else {}
+    if len(weights) < 2:  # noqa: PLR2004
+        return None
+    parts = tuple((tried[at].model, tried[at].number, variant_of(tried[at].model), w) for at, w in weights.items())
+    with Pool(folder, 1) as pool:
+        pool.start(workers.assemble, parts, limit_s=BLEND_LIMIT_S)
+        (finished,) = pool.next(time.monotonic() + BLEND_LIMIT_S)
+    if finished.outcome.error:
+        log.warning("the blend could not be put together: %s", finished.outcome.error)
+        return None
+    return Tried(
+        model=BLEND,
+        number=0,
+        hyperparameters={f"weight_{model}_{number}": f"{weight:g}" for model, number, _, weight in parts},
+        error=None,
+        out_of_fold=np.sum([weight * out_of_fold[at] for at, weight in weights.items()], axis=0),
+        pipeline=folder / "blend-0.pkl",
+        pipeline_bytes=finished.outcome.pipeline_bytes,
+        warnings={},
+        started_at_ms=finished.started_at_ms,
+        ended_at_ms=finished.ended_at_ms,
+        seconds=finished.seconds,
+    )
 
 
 def _run(pool: Pool, plan: SearchPlan, deadline: float) -> Iterator[Tried]:

@@ -12,7 +12,7 @@ import signal
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
@@ -26,6 +26,8 @@ import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
+
+from pyfunc.estimators import Blend
 
 TABLE = "table.pkl"  # what all workers read: `Table`
 GRACE_S = 5.0  # a worker's own alarm comes this much after the trainer should have ended it
@@ -104,6 +106,18 @@ def attempt(folder: Path, name: str, number: int, variant: str) -> Outcome:
     _write(folder / f"{name}-{number}.pkl", pipeline)
     counted = Counter(warning.category.__name__ for warning in caught)
     return Outcome(None, hyperparameters, out_of_fold, len(pipeline), dict(counted))
+
+
+def assemble(folder: Path, parts: Sequence[tuple[str, int, str, float]]) -> Outcome:
+    """Put fitted candidates (name, number, variant, weight) together as `blend-0.pkl`."""
+    branches: dict[str, tuple[Pipeline, list[tuple[float, Any]]]] = {}
+    for name, number, variant, weight in parts:
+        pipeline = cloudpickle.loads((folder / f"{name}-{number}.pkl").read_bytes())
+        _, classifiers = branches.setdefault(variant, (pipeline[:-1], []))
+        classifiers.append((weight, pipeline[-1]))
+    blend = cloudpickle.dumps(Blend(list(branches.values())))
+    _write(folder / "blend-0.pkl", blend)
+    return Outcome(pipeline_bytes=len(blend))
 
 
 def main(job: Callable[..., Outcome], folder: Path, result: Path, limit_s: float, arguments: tuple[Any, ...]) -> None:

@@ -101,7 +101,7 @@ def trained(api: httpx.Client, files: tuple[bytes, bytes]) -> dict:
     assert uploaded.status_code == 201, uploaded.text
     again = api.post("/upload", files=form, data={"target": "approved"})
     assert again.json()["dataset_id"] == uploaded.json()["dataset_id"]
-    wish = {"target": "approved", "budget_s": 15, "models": "lr,lightgbm", "seed": 3}
+    wish = {"target": "approved", "budget_s": 60, "models": "lr,lightgbm", "seed": 3}
     wish["dataset_id"] = uploaded.json()["dataset_id"]
     started = api.post("/train", json=wish)
     assert started.status_code == 202, started.text
@@ -126,7 +126,7 @@ def test_train_forwards_the_uploaded_files_to_mlflow_run(trained, files, journey
 
     assert run.data.tags["mlflow.project.entryPoint"] == "main"
     assert {key: run.data.params[key] for key in ("budget_s", "models", "seed")} == {
-        "budget_s": "15",
+        "budget_s": "60",
         "models": "lr,lightgbm",
         "seed": "3",
     }

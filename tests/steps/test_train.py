@@ -17,7 +17,8 @@ def candidate(model: str, number: int, folds: list[float], log_loss: float, erro
     """A candidate with these AUCs in the folds."""
     tried = Tried(model, number, {}, error, None, Path("x"), 1, {}, 0, 1, 1.0)
     figures = {} if error else {"roc_auc": sum(folds) / len(folds), "log_loss": log_loss}
-    return Ranked(tried, "r", figures, pd.DataFrame({"roc_auc": folds}))
+    losses = [log_loss] * len(folds)
+    return Ranked(tried, "r", figures, pd.DataFrame({"roc_auc": folds, "log_loss": losses}))
 
 
 def test_a_clear_winner_is_chosen_whatever_its_log_loss():
@@ -58,3 +59,19 @@ def test_without_a_finished_candidate_the_reasons_are_told():
 
     with pytest.raises(TrainingRefusedError, match=r"No candidate of lightgbm, lr finished within 60 s \(time limit\)"):
         _choose([failed], PLAN)
+
+
+def test_the_blend_is_taken_where_its_probabilities_are_better():
+    """Lower log loss in every fold and no worse a ranking: the blend."""
+    single = candidate("lightgbm", 0, [0.90, 0.91, 0.92], 0.40)
+    blended = candidate("blend", 0, [0.91, 0.92, 0.92], 0.35)
+
+    assert _choose([single, blended], PLAN) is blended
+
+
+def test_the_blend_is_not_taken_for_nothing():
+    """As good a single candidate is simpler; and a blend that ranks worse is not what was asked for."""
+    single = candidate("lightgbm", 0, [0.90, 0.91, 0.92], 0.40)
+
+    assert _choose([single, candidate("blend", 0, [0.95, 0.95, 0.95], 0.40)], PLAN) is single
+    assert _choose([single, candidate("blend", 0, [0.80, 0.81, 0.82], 0.35)], PLAN) is single
