@@ -223,7 +223,20 @@ def _cell_problems(name: str, result: Converted, where: str) -> list[Problem]:
 
 
 def _against_training(column: Column, values: pd.Series) -> tuple[pd.Series, list[Notice]]:
-    """Unseen categories become missing, numbers outside the training range stay; both are counted and named."""
+    """Unseen categories become missing, numbers outside the training range stay; both are counted and named.
+
+    So are gaps where training had none: the model has learned nothing about them.
+    """
+    gaps = int(values.isna().sum()) if column.missing == 0 else 0
+    values, notices = _unlike_training(column, values)
+    if gaps:
+        what = f"'{column.name}' has {'1 gap' if gaps == 1 else f'{gaps} gaps'}; training had none there."
+        notices.append(Notice("missing_value", what, (column.name,), gaps))
+    return values, notices
+
+
+def _unlike_training(column: Column, values: pd.Series) -> tuple[pd.Series, list[Notice]]:
+    """Categories and numbers that training has not seen."""
     if column.kind is Kind.CATEGORY:
         unseen = values.notna() & ~values.isin(column.categories)
         count = int(unseen.sum())

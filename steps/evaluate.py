@@ -101,6 +101,8 @@ def from_json(stored: Mapping[str, Any]) -> Evaluation:
         champion_comparable=comparable,
         difference=_triple(champion["differences"][stored["metric"]]) if comparable else None,
         refused_checks=tuple(check["code"] for check in checks if check["level"] == "refused"),
+        champion_reason=(champion.get("reason") or "") if champion else "",
+        fewest_rows=min(one["rows"] for one in stored["per_class"]) if stored.get("per_class") else None,
     )
 
 

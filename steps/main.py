@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from typing import Any
 
 import click
+import mlflow
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from pyfunc.errors import Problem, TrainingRefusedError
 from steps import evaluate, ingest, process, promote, tracking, train
@@ -51,6 +54,7 @@ def cli(
         evaluation = evaluate.evaluate(candidate.model_uri, data, name)
         version = promote.promote(evaluation, mode, name)
         _record(run, version, evaluation)
+        _say_where(evaluation)
     return _answer(run, data, candidate, evaluation, version)
 
 
@@ -94,6 +98,14 @@ def _record(run: StepRun, version: ModelVersion, evaluation: Evaluation) -> None
     )
 
 
+def _say_where(evaluation: Evaluation) -> None:
+    """Where people find the report, and how they get into this environment."""
+    uri = mlflow.get_run(evaluation.run_id).info.artifact_uri
+    here = uri.startswith(("/", "file:"))
+    log.info("report: %s", local_file_uri_to_path(f"{uri}/{tracking.REPORT}") if here else f"{uri}/{tracking.REPORT}")
+    log.info("python with this model's environment: %s", sys.executable)
+
+
 def _answer(
     run: StepRun, data: Dataset, candidate: Candidate, evaluation: Evaluation, version: ModelVersion
 ) -> dict[str, Any]:
@@ -104,6 +116,7 @@ def _answer(
         "dataset_run_id": data.run_id,
         "train_run_id": candidate.run_id,
         "evaluation_run_id": evaluation.run_id,
+        "report": f"runs:/{evaluation.run_id}/{tracking.REPORT}",
         "model": candidate.model,
         "model_uri": candidate.model_uri,
         "candidates": candidate.candidates,

@@ -84,6 +84,8 @@ class Evaluation:
     champion_comparable: bool
     difference: tuple[float, float, float] | None  # primary metric, better is positive: value, low, high
     refused_checks: tuple[str, ...]
+    champion_reason: str = ""  # why it cannot be compared
+    fewest_rows: int | None = None  # test rows of the rarest class
 
 
 @dataclass(frozen=True)

@@ -110,9 +110,8 @@ def _search(run: StepRun, dataset: Dataset, schema: InputSchema, plan: SearchPla
         one = _judge_and_log(run, tried, dataset.y_train, schema, plan, splits)
         ranked.append(one)
         if tried.error:
-            log.info(
-                "candidate %-9s #%d failed: %s after %.1f s", tried.model, tried.number, tried.error, tried.seconds
-            )
+            how = "cut off by the budget" if tried.error == budget.TIME_LIMIT else f"failed: {tried.error}"
+            log.info("candidate %-9s #%d %s after %.1f s", tried.model, tried.number, how, tried.seconds)
             continue
         figure = one.figures[plan.metric]
         if np.isnan(best) or better(plan.metric, figure, best):
@@ -173,8 +172,10 @@ def _judge_and_log(
     ]
     client.log_batch(run_id, metrics, params, [RunTag(tracking.METRIC, plan.metric)])
     if tried.error:
-        what = f"The candidate ended with: {tried.error}."
-        problem = Problem("candidate_failed", what, tried.model, "Raise budget_s, or leave it out of models=.")
+        what, code = f"The candidate ended with: {tried.error}.", "candidate_failed"
+        if tried.error == budget.TIME_LIMIT:
+            what, code = f"The budget cut the candidate off after {tried.seconds:.1f} s.", "candidate_cut_off"
+        problem = Problem(code, what, tried.model, "Raise budget_s, or leave it out of models=.")
         tracking.record_problems(run_id, (problem,), tracking.BUG)
     else:
         client.log_text(run_id, folds.rename_axis("fold").to_csv(), tracking.FOLDS)

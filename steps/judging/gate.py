@@ -15,14 +15,17 @@ Every model is registered; the gate is about the alias alone. In this order:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pyfunc.errors import quoted
 from steps.judging import words
 from steps.judging.intervals import Figure
+from steps.judging.verdict import FEW_OF_A_CLASS
 from steps.records import Evaluation
 
+FEW = "too few for a verdict."
+WAYS_OUT = "Train it under a name of its own (name=...), or replace the champion with promote=always."
 Mode = Literal["auto", "never", "always"]
 
 
@@ -49,6 +52,11 @@ def decide(evaluation: Evaluation, promote: Mode) -> Decision:
         reason = f"Not promoted: the checks of the two files refuse it ({listed})."
         return Decision(promoted=False, code="check_refused", reason=reason)
     decision = _deserved(evaluation)
+    if evaluation.fewest_rows is not None and evaluation.fewest_rows < FEW_OF_A_CLASS:
+        rows = f"{evaluation.fewest_rows} row" + ("" if evaluation.fewest_rows == 1 else "s")
+        decision = replace(decision, reason=f"{decision.reason} The test file has {rows} of its rarest class: {FEW}")
+    if decision.code == "champion_incompatible" and promote == "auto":
+        decision = replace(decision, reason=f"{decision.reason} {WAYS_OUT}")
     if promote == "always" and not decision.promoted:
         because = decision.reason.removeprefix("Not promoted: ")
         return Decision(promoted=True, code="always", reason=f"Promoted as asked (promote=always), although {because}")
@@ -67,9 +75,9 @@ def _deserved(evaluation: Evaluation) -> Decision:
         return Decision(promoted=True, code="first_champion", reason=reason)
     champion = f"the champion, version {evaluation.champion_version}"
     if not evaluation.champion_comparable or evaluation.difference is None:
+        why = evaluation.champion_reason or "Another target, other classes or columns, or it does not load."
         reason = (
-            f"Not promoted: {champion}, cannot be compared on these rows (another target, other classes or "
-            "columns, or it does not load); replacing it could break its clients."
+            f"Not promoted: {champion}, cannot be compared on these rows. {why} Replacing it could break its clients."
         )
         return Decision(promoted=False, code="champion_incompatible", reason=reason)
     by = f"{words.comparison(name, *evaluation.difference)} on the same rows"

@@ -26,6 +26,7 @@ from steps.search.workers import Outcome
 
 PRELOADED = ["steps.search.experiment", "steps.search.workers"]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+TIME_LIMIT = "time limit"  # the error of a worker that was ended at its deadline
 LOOK_S = 0.25  # between two looks at the workers' memory
 MEMORY_SHARE = 0.85  # of what was available when the pool was made, for all workers together
 START_LIMIT_S = 300.0  # importing PyCaret on a slow disk
@@ -118,7 +119,7 @@ class Pool:
         error = None
         if job.process.is_alive():
             if time.monotonic() >= min(deadline, job.deadline):
-                error = "time limit"
+                error = TIME_LIMIT
             elif _memory(job.process) > self._memory_limit:
                 error = "memory limit"
             else:

@@ -56,7 +56,7 @@ def plan_of(options: Mapping[str, str], target: Target | None = None) -> SearchP
     classes = target.classes if target else None
     metric = _metric(given["metric"], classes, problems)
     models = _models(given["models"], problems)
-    budget_s = _number(given["budget_s"], "budget_s", 0, MAX_BUDGET_S, "seconds, more than 0", problems)
+    budget_s = _number(given["budget_s"], "budget_s", 0, MAX_BUDGET_S, "a number of seconds above 0", problems)
     seed = _number(given["seed"], "seed", -1, MAX_SEED, f"a whole number from 0 to {MAX_SEED}", problems)
     if seed != int(seed):
         problems.append(_bad("seed", "is not a whole number", f"Give a whole number from 0 to {MAX_SEED}."))
@@ -124,7 +124,8 @@ def _number(text: str, name: str, above: float, most: float, form: str, problems
     except ValueError:
         value = math.nan
     if not above < value <= most:
-        problems.append(_bad(name, f"is not {form}" if math.isnan(value) else "is out of range", f"Give {form}."))
+        what = "is not a number" if math.isnan(value) else "is out of range"
+        problems.append(_bad(name, what, f"Give {form}."))
         return 0.0
     return value
 

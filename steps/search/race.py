@@ -21,11 +21,12 @@ import pandas as pd
 from pyfunc.errors import Problem, TrainingRefusedError
 from steps.records import SearchPlan
 from steps.search import budget, workers
-from steps.search.budget import Finished, Pool
+from steps.search.budget import TIME_LIMIT, Finished, Pool
 from steps.search.ensemble import weights_of
 from steps.search.learners import variant_of
 
 FOLDS = 5
+PREPARE_LIMIT_S = 60.0  # for PyCaret's set-up of small tables, which is not part of the budget, on a busy machine
 ROUNDS = 8  # drawn candidates per learner; then the search is over, budget or not
 BLEND = "blend"
 BLEND_LIMIT_S = 60.0  # to put fitted candidates together; seconds are usual
@@ -66,14 +67,19 @@ def race(frame: pd.DataFrame, y: np.ndarray[Any, Any], plan: SearchPlan, folder:
         folder: scratch; the candidates' pipelines stay in it.
 
     Raises:
-        TrainingRefusedError: the preprocessing could not be prepared within the budget.
+        TrainingRefusedError: the preprocessing could not be prepared.
     """
     budget.warm_up()
+    variants = list(dict.fromkeys(variant_of(name) for name in plan.models))
     (folder / workers.TABLE).write_bytes(pickle.dumps(workers.Table(frame, y, _folds(y), plan.seed)))
     with Pool(folder, budget.cores()) as pool:
         pool.start(workers.hello, limit_s=budget.START_LIMIT_S)
         list(pool.next(time.monotonic() + budget.START_LIMIT_S))
-        yield from _run(pool, plan, time.monotonic() + plan.budget_s)
+        limit_s = max(PREPARE_LIMIT_S, plan.budget_s)
+        for variant in variants[: pool.size]:
+            pool.start(workers.prepare, variant, limit_s=limit_s)
+        first = list(pool.next(time.monotonic() + limit_s))
+        yield from _run(pool, plan, time.monotonic() + plan.budget_s, variants[pool.size :], first)
 
 
 def blend(tried: Sequence[Tried], y: np.ndarray[Any, Any], folder: Path) -> Tried | None:
@@ -114,12 +120,15 @@ def blend(tried: Sequence[Tried], y: np.ndarray[Any, Any], folder: Path) -> Trie
     )
 
 
-def _run(pool: Pool, plan: SearchPlan, deadline: float) -> Iterator[Tried]:
-    """Keep every worker busy until the deadline."""
+def _run(
+    pool: Pool, plan: SearchPlan, deadline: float, unprepared: list[str], first: list[Finished]
+) -> Iterator[Tried]:
+    """Keep every worker busy until the deadline, from the moment that the first preparation has ended."""
     waiting = [(name, number) for number in range(ROUNDS + 1) for name in plan.models]
-    unprepared = list(dict.fromkeys(variant_of(name) for name in plan.models))
-    prepared: set[str] = set()
-    took: dict[str, float] = {}  # seconds of each learner's quickest candidate
+    for finished in first:
+        _require_prepared(finished)
+    prepared: set[str] = {finished.key[1] for finished in first}
+    took: dict[str, float] = {}  # seconds of each learner's quickest candidate, or of one that was cut off
     while time.monotonic() < deadline:
         while len(pool.jobs) < pool.size and (unprepared or waiting):
             left = deadline - time.monotonic()
@@ -141,7 +150,7 @@ def _run(pool: Pool, plan: SearchPlan, deadline: float) -> Iterator[Tried]:
                 prepared.add(finished.key[1])
             else:
                 tried = _tried(finished, pool.folder)
-                if not tried.error:
+                if not tried.error or (tried.error == TIME_LIMIT and tried.model not in took):
                     took[tried.model] = min(tried.seconds, took.get(tried.model, tried.seconds))
                 yield tried
 
@@ -149,11 +158,10 @@ def _run(pool: Pool, plan: SearchPlan, deadline: float) -> Iterator[Tried]:
 def _require_prepared(finished: Finished) -> None:
     """Without its preprocessing a learner cannot be tried."""
     error = finished.outcome.error
-    if error == "time limit":
+    if error == TIME_LIMIT:
         what = f"Preparing the table was not done after {finished.seconds:.0f} s."
-        raise TrainingRefusedError(
-            Problem("budget_too_small", what, "parameters", "Raise budget_s, or send fewer rows.")
-        )
+        fix = "Raise budget_s, send fewer rows, or wait until the machine is less busy."
+        raise TrainingRefusedError(Problem("budget_too_small", what, "parameters", fix))
     if error:
         what = f"The table could not be prepared ({error})."
         fix = "Leave out unusual columns with ignore=, or report it with this run's output."
