@@ -5,7 +5,6 @@ Every question is asked and answered, so that one refusal names everything that 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,14 @@ import pandas as pd
 
 from pyfunc.cells import Kind
 from pyfunc.errors import Problem, quoted, rows_named
-from pyfunc.schema import FIX_OF, WHAT_OF
-from steps.data.profile import Features, convert, features
+from pyfunc.schema import FIX_OF, WHAT_OF, InputSchema
+from steps.data.accepting import accepted
+from steps.data.balance import balance_checks
+from steps.data.columns import duplicate_columns, left_out, near_identifier
+from steps.data.drift import drift_checks
+from steps.data.leakage import target_leak
+from steps.data.profile import Features, convert, encode, features, labels_of, target_of
+from steps.data.rows import names_of, row_checks, rows_of
 from steps.data.targets import label_checks, nearest, target_missing
 from steps.records import Check
 
@@ -25,6 +30,17 @@ LOOK = Path(__file__).parents[1] / "judging" / "templates" / "look.css"  # the o
 WHERE = {"class_in_one_file": "both files", "column_in_one_file": "both files", "rows_in_both_files": "both files"} | {
     "type_mismatch": "test file", "unseen_category": "test file", "target_gaps": "both files",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Both:
+    """Both files as read, and by column in the training file's types."""
+
+    found: Features
+    train: pd.DataFrame
+    test: pd.DataFrame
+    learned: dict[str, pd.Series]
+    judged: dict[str, pd.Series]
 
 
 @dataclass(frozen=True)
@@ -44,14 +60,23 @@ class Compared:
         )
 
 
-def compare(train: pd.DataFrame, test: pd.DataFrame, target: str | None, ignore: Collection[str] = ()) -> Compared:
+def compare(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    target: str | None,
+    ignore: Collection[str] = (),
+    accept: Collection[str] = (),
+) -> Compared:
     """Ask every question about two tables.
+
+    The statistics (rows, leaks, drift) are asked only of files whose columns and labels can be read.
 
     Args:
         train: (n_rows, n_columns) as read.
         test: the same for the test file.
         target: the column to predict; None asks only what needs none.
         ignore: columns to leave out.
+        accept: codes of refused checks that are to be warnings, where that is possible.
     """
     found = features(train, target, ignore)
     checks = [_ignored(train, target, ignore), *_unreadable(found)]
@@ -59,14 +84,16 @@ def compare(train: pd.DataFrame, test: pd.DataFrame, target: str | None, ignore:
         checks.append(target_missing(train, test, target))
         if checks[-1].level == "ok":
             checks += label_checks(train[target], test[target])
+    are_labels_good = target is not None and not any(check.level == "refused" for check in checks)
     checks += [_columns_in_one_file(found, train, test, target), _columns_left(found)]
     converted, mismatch = _converted(found, test)
     checks += [mismatch, _unseen(found, converted)]
     known = {column.name: convert(train[column.name], column.kind, column.timezone)[0] for column in found.columns}
-    if mismatch.level == "ok" and set(converted) == set(known):
-        checks.append(_rows_in_both(known, converted, train, test, target))
-    checks += [*_left_out(found), _duplicate_columns(known)]
-    return Compared(tuple(checks), found)
+    if known and mismatch.level == "ok" and set(converted) == set(known):
+        both = _Both(found, train, test, known, converted)
+        checks += _statistics(both, target if are_labels_good else None)
+    checks += [*left_out(found), near_identifier(found, known), duplicate_columns(known)]
+    return Compared(tuple(accepted(check, accept) for check in checks), found)
 
 
 def checks_html(checks: Iterable[Check]) -> str:
@@ -157,58 +184,18 @@ def _unseen(found: Features, test: dict[str, pd.Series]) -> Check:
     return Check("unseen_category", "warning", what, unseen, "", {"cells": float(sum(counts.values()))})
 
 
-def _rows_in_both(
-    train_values: dict[str, pd.Series],
-    test_values: dict[str, pd.Series],
-    train: pd.DataFrame,
-    test: pd.DataFrame,
-    target: str | None,
-) -> Check:
-    """Test rows that stand in the training file with the same label tell nothing about new rows."""
-    names = list(train_values)
-    learned, judged = pd.DataFrame(train_values), pd.DataFrame(test_values)[names]
-    if target is not None and target in train.columns and target in test.columns:
-        learned = learned.assign(**{"\0label": convert(train[target], Kind.CATEGORY)[0]})
-        judged = judged.assign(**{"\0label": convert(test[target], Kind.CATEGORY)[0]})
-    if not names:
-        return Check("rows_in_both_files", "ok", "No columns to compare.")
-    known = pd.util.hash_pandas_object(learned, index=False)
-    count = int(pd.util.hash_pandas_object(judged, index=False).isin(known).sum())
-    if not count:
-        return Check("rows_in_both_files", "ok", "No test row is also in the training file.")
-    are = "is" if count == 1 else "are"
-    what = f"{count} of {len(judged)} test rows {are} also in the training file (label and columns that are read)."
-    fix = "Remove them from one of the files: they make the model look better than it is."
-    return Check("rows_in_both_files", "warning", what, (), fix, {"rows": float(count), "share": count / len(judged)})
-
-
-def _left_out(found: Features) -> list[Check]:
-    """Columns that are not learned from, by why."""
-    said = {
-        Kind.CONSTANT: ("constant_column", "has one value only", "No column has one value only."),
-        Kind.IDENTIFIER: ("identifier_column", "names or counts rows", "No column names or counts rows."),
-        Kind.TEXT: ("text_column", "holds prose", "No column holds prose."),
-    }
-    checks = []
-    for kind, (code, why, none) in said.items():
-        names = tuple(column.name for column in found.left_out if column.kind is kind)
-        what = f"{quoted(names)} {why}: left out." if names else none
-        checks.append(Check(code, "ok", what, names))
-    return checks
-
-
-def _duplicate_columns(values: dict[str, pd.Series]) -> Check:
-    """Columns that say the same thing twice."""
-    first: dict[str, str] = {}
-    twins = []
-    for name, column in values.items():
-        content = pd.util.hash_pandas_object(column, index=False).to_numpy()
-        key = f"{column.dtype}{hashlib.sha256(content.tobytes()).hexdigest()}"
-        if key in first:
-            twins += [first[key], name]
-        first.setdefault(key, name)
-    columns = tuple(dict.fromkeys(twins))
-    if not columns:
-        return Check("duplicate_columns", "ok", "No two columns hold the same values.")
-    what = f"{quoted(columns)} hold the same values as another column."
-    return Check("duplicate_columns", "warning", what, columns, "Keep one of them, ignore the others.")
+def _statistics(both: _Both, target: str | None) -> list[Check]:
+    """Rows in both files, leaks and drift; with the labels where they are known."""
+    columns = both.found.columns
+    texts = names_of(both.found, both.train, both.test)
+    sides = [{name: pair[side] for name, pair in texts.items()} for side in (0, 1)]
+    if target is None:
+        y_train = y_test = None
+        of_labels = []
+    else:
+        schema = InputSchema((), target_of(target, labels_of(both.train[target])))
+        y_train, y_test = (encode(file[target], schema) for file in (both.train, both.test))
+        of_labels = balance_checks(target, schema.target.classes, y_train, y_test)
+        of_labels.append(target_leak(columns, both.learned, y_train))
+    rows = rows_of(both.learned, sides[0], y_train), rows_of(both.judged, sides[1], y_test)
+    return [*row_checks(*rows, tuple(texts)), *of_labels, *drift_checks(columns, both.learned, both.judged)]

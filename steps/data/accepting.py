@@ -1,0 +1,54 @@
+"""Refused checks that a user takes upon himself, by code (`accept=`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from pyfunc.errors import Problem, TrainingRefusedError, quoted
+from pyfunc.schema import WHAT_OF
+from steps.data.targets import nearest
+from steps.records import Check
+
+ACCEPTABLE = ("target_leak",)  # without the others' answer there is nothing that could be learned or judged
+CODES = (
+    "ignored_unknown", "target_missing", "target_gaps", "one_class", "class_too_small", "class_in_one_file",
+    "class_balance", "few_rows_a_class", "label_shift", "column_in_one_file", "no_columns", "type_mismatch",
+    "unseen_category", "rows_in_both_files", "rows_in_both_without_label", "duplicates", "target_leak", "drift",
+    "column_drift", "constant_column", "identifier_column", "text_column", "near_identifier", "duplicate_columns",
+    *WHAT_OF,
+)  # fmt: skip
+
+
+def codes_in(text: str) -> tuple[str, ...]:
+    """Codes from a text such as `target_leak, drift`: sorted, each once."""
+    return tuple(sorted({code.strip() for code in text.split(",") if code.strip()}))
+
+
+def problems_with(codes: Collection[str]) -> list[Problem]:
+    """Codes that no check has."""
+    return [
+        Problem("accept_unknown", f"There is no check '{code[:80]}' to accept.", "accept", nearest(code, CODES))
+        for code in codes
+        if code not in CODES
+    ]
+
+
+def refuse_unknown(codes: Collection[str]) -> None:
+    """Stop where a code is of no check.
+
+    Raises:
+        TrainingRefusedError: `accept_unknown`, one for each such code.
+    """
+    problems = problems_with(codes)
+    if problems:
+        raise TrainingRefusedError(*problems)
+
+
+def accepted(check: Check, codes: Collection[str]) -> Check:
+    """The check as it counts: a refused one that is accepted warns; one that cannot be accepted says so."""
+    if check.level != "refused" or check.code not in codes:
+        return check
+    if check.code in ACCEPTABLE:
+        return replace(check, level="warning", what=f"{check.what} Accepted on request.")
+    return replace(check, fix=f"{check.fix} It cannot be accepted; only {quoted(ACCEPTABLE)} can.".strip())

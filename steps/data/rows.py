@@ -1,0 +1,137 @@
+"""Rows that stand in the files more than once.
+
+Rows are compared by what the model reads, in the training file's types, and by texts that name them or say something
+about them (names, prose) where both files have such a column: two passengers with the same fare are two passengers.
+Numbers that only count rows are not compared, because a copied row is often counted anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfunc.cells import Kind
+from pyfunc.errors import quoted
+from steps.data.profile import IGNORED, Features, convert
+from steps.data.samples import Ints
+from steps.records import Check, Level
+
+Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+
+MANY = 0.01  # share of the training rows from which on repeats and contradictions are worth a warning
+UNLABELLED = "columns that are read"
+LABELLED = "label and columns that are read"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the rows of a file hold, as hashes (n_rows,), and their labels (n_rows,) where they are known."""
+
+    read: Hashes  # what the model reads
+    whole: Hashes  # with the texts that tell rows apart
+    labels: Ints | None
+
+    def labelled(self, hashes: Hashes) -> Hashes:
+        """Hashes (n_rows,) that differ where the labels do."""
+        if self.labels is None:
+            return hashes
+        return pd.util.hash_array(hashes ^ pd.util.hash_array(self.labels))
+
+
+def names_of(found: Features, train: pd.DataFrame, test: pd.DataFrame) -> dict[str, tuple[pd.Series, pd.Series]]:
+    """The texts that tell rows apart, of both files, by column."""
+    texts = {}
+    for column in found.left_out:
+        name = column.name
+        if column.reason == IGNORED or column.kind is Kind.CONSTANT or name not in test.columns:
+            continue
+        (learned, wrong), (judged, wrong_too) = (convert(file[name], Kind.CATEGORY) for file in (train, test))
+        if not wrong and not wrong_too and convert(train[name], Kind.NUMBER)[1]:
+            texts[name] = learned, judged
+    return texts
+
+
+def rows_of(values: Mapping[str, pd.Series], texts: Mapping[str, pd.Series], labels: Ints | None) -> Rows:
+    """Hash the rows of a file; `values` and `texts` are columns (n_rows,) by name, in the same order for both files."""
+    read = _hashes(pd.DataFrame(values))
+    if not texts:
+        return Rows(read, read, labels)
+    return Rows(read, pd.util.hash_array(read ^ _hashes(pd.DataFrame(texts))), labels)
+
+
+def row_checks(train: Rows, test: Rows, told_apart_by: tuple[str, ...]) -> list[Check]:
+    """`rows_in_both_files`, `rows_in_both_without_label` and `duplicates`.
+
+    Args:
+        train: the training file's rows.
+        test: those of the test file.
+        told_apart_by: columns with the texts that tell rows apart.
+    """
+    checks = [_rows_in_both(train, test, told_apart_by)]
+    if train.labels is not None:
+        checks.append(_without_label(train, test))
+    return [*checks, _duplicates(train)]
+
+
+def _rows_in_both(train: Rows, test: Rows, told_apart_by: tuple[str, ...]) -> Check:
+    """Test rows that stand in the training file with the same label tell nothing about new rows."""
+    n_rows = len(test.whole)
+    count = int(np.isin(test.labelled(test.whole), train.labelled(train.whole)).sum())
+    alike = int(np.isin(test.labelled(test.read), train.labelled(train.read)).sum()) - count
+    but = f" {alike} {'differs' if alike == 1 else 'differ'} only in {quoted(told_apart_by)}." if alike else ""
+    if not count:
+        what = f"No test row is also in the training file.{but}"
+        return Check("rows_in_both_files", "ok", what, (), "", {"alike": float(alike)} if alike else {})
+    are = "is" if count == 1 else "are"
+    compared = LABELLED if train.labels is not None else UNLABELLED
+    what = f"{count} of {n_rows} test rows {are} also in the training file ({compared}).{but}"
+    fix = "Remove them from one of the files: they make the model look better than it is."
+    return Check("rows_in_both_files", "warning", what, (), fix, {"rows": float(count), "share": count / n_rows})
+
+
+def _without_label(train: Rows, test: Rows) -> Check:
+    """Test rows that stand in the training file with another label: one of the two is wrong, or nobody can tell."""
+    known = np.isin(test.whole, train.whole)
+    agreeing = np.isin(test.labelled(test.whole), train.labelled(train.whole))
+    agree, disagree = int(agreeing.sum()), int((known & ~agreeing).sum())
+    figures = {"agree": float(agree), "disagree": float(disagree)}
+    if not disagree:
+        what = "No test row is in the training file with another label only."
+        return Check("rows_in_both_without_label", "ok", what, (), "", figures)
+    are = "is" if disagree == 1 else "are"
+    what = (
+        f"Of {agree + disagree} test rows whose columns stand in the training file, {agree} have a label that they have"
+        f" there and {disagree} {are} there with another label only."
+    )
+    fix = "Look at how the labels came about, or add the columns that tell such rows apart."
+    level: Level = "warning" if disagree >= MANY * len(test.whole) else "ok"
+    return Check("rows_in_both_without_label", level, what, (), fix if level == "warning" else "", figures)
+
+
+def _duplicates(train: Rows) -> Check:
+    """Rows that repeat others of the training file, and equal rows with different labels."""
+    n_rows = len(train.whole)
+    pairs = pd.DataFrame({"row": train.whole, "labelled": train.labelled(train.whole)})
+    repeats = int(pairs["labelled"].duplicated().sum())
+    labels = pairs.drop_duplicates()["row"].value_counts()
+    conflicts = int(pairs["row"].isin(labels.index[labels > 1]).sum())
+    figures = {"rows": float(repeats), "share": repeats / n_rows, "conflicts": float(conflicts)}
+    said = [f"{repeats} of {n_rows} training rows repeat an earlier one ({repeats / n_rows:.1%})"] if repeats else []
+    if conflicts:
+        said.append(f"{conflicts} training rows are equal to one with another label")
+    if not said:
+        return Check("duplicates", "ok", "No training row repeats another.", (), "", figures)
+    what = f"{'; '.join(said)}."
+    if max(repeats, conflicts) < MANY * n_rows:
+        return Check("duplicates", "ok", what, (), "", figures)
+    fix = "Remove repeats that are no observations of their own; look at how equal rows came to different labels."
+    return Check("duplicates", "warning", what, (), fix, figures)
+
+
+def _hashes(frame: pd.DataFrame) -> Hashes:
+    """One number a row."""
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy()
