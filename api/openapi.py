@@ -41,6 +41,7 @@ PROBLEM = {
         },
     },
 }
+ACCEPT = "Codes of refused checks to go on with, separated by commas."
 UPLOAD = {
     "type": "object",
     "required": ["train", "test"],
@@ -49,6 +50,7 @@ UPLOAD = {
         "test": {"type": "string", "format": "binary", "description": "Test file with the same columns."},
         "target": {"type": "string", "description": "Column to predict; may be chosen later."},
         "ignore": {"type": "string", "description": "Columns to leave out, separated by commas."},
+        "accept": {"type": "string", "description": ACCEPT},
         "experiment": {"type": "string", "description": "MLflow experiment of the dataset's run."},
     },
 }
@@ -62,6 +64,7 @@ TRAIN = {
         "target": {"type": "string", "description": "Column to predict; the dataset's own when absent."},
         "experiment": {"type": "string"},
         "ignore": {"type": "string", "description": "Columns to leave out, separated by commas."},
+        "accept": {"type": "string", "description": ACCEPT},
         "promote": {"enum": ["auto", "never", "always"], "default": "auto"},
         **{name: {**TEXT_OR_NUMBER, "default": value} for name, value in vars(DEFAULTS).items()},
     },

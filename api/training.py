@@ -20,10 +20,11 @@ from api.serving import Served, Serving
 from pyfunc.cells import text_of
 from pyfunc.errors import ModelUnavailableError, Problem, ProjectError, TrainingRefusedError
 from steps import tracking
+from steps.data import accepting
 from steps.search.plan import DEFAULTS, PROMOTE_MODES, plan_of
 
 SEARCH = tuple(vars(DEFAULTS))
-TAKEN = ("dataset_id", "target", "experiment", "ignore", "promote", *SEARCH)
+TAKEN = ("dataset_id", "target", "experiment", "ignore", "accept", "promote", *SEARCH)
 NEVER = {
     "scheduler": "It is an address that exchanges pickles.",
     "name": "The server trains for the model that it serves (CRISOL_NAME).",
@@ -136,7 +137,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 def _text(name: str, value: Any, problems: list[Problem]) -> str:
     """A field's value as the command line takes it."""
-    parts = value if isinstance(value, list) and name in ("models", "ignore") else [value]
+    parts = value if isinstance(value, list) and name in ("models", "ignore", "accept") else [value]
     texts = [None if isinstance(part, bool) else text_of(part) for part in parts]
     text = ",".join(part for part in texts if part is not None)
     if None in texts:
@@ -153,8 +154,9 @@ def _text(name: str, value: Any, problems: list[Problem]) -> str:
 def _submit(serving: Serving, asked: Mapping[str, str]) -> Any:
     """Check what can be checked without training, and make the job's run: in a thread."""
     dataset = uploads.find(asked["dataset_id"])
-    target, ignore, experiment = (asked.get(key, "") for key in ("target", "ignore", "experiment"))
+    target, ignore, accept, experiment = (asked.get(key, "") for key in ("target", "ignore", "accept", "experiment"))
     problems = [*uploads.option_problems(dataset, target, ignore), *experiments.problems_with(experiment)]
+    problems += accepting.problems_with(accepting.codes_in(accept))
     search = {key: asked[key] for key in SEARCH if key in asked}
     promote = asked.get("promote", PROMOTE_MODES[0])
     if promote not in PROMOTE_MODES:
@@ -171,6 +173,7 @@ def _submit(serving: Serving, asked: Mapping[str, str]) -> Any:
         "dataset": dataset.run_id,
         "target": target,
         "ignore": ignore,
+        "accept": accept,
         "promote": promote,
         "name": serving.settings.name,
     }

@@ -18,10 +18,11 @@ from api.serving import Served, Serving
 from pyfunc.errors import ModelUnavailableError, Problem
 from pyfunc.schema import Target
 from steps import ingest, tracking
+from steps.data import accepting
 from steps.data.targets import nearest
 from steps.ingest import Source, Summary
 
-FILES, TEXTS = ("train", "test"), ("target", "ignore", "experiment")
+FILES, TEXTS = ("train", "test"), ("target", "ignore", "accept", "experiment")
 MAX_FIELD_BYTES = 64 * 1024
 LISTED = 100
 WHERE = "form"
@@ -39,6 +40,7 @@ class Upload:
     test: Source
     target: str
     ignore: str
+    accept: str
     experiment: str
 
 
@@ -149,19 +151,21 @@ def _sent(form: FormData) -> Upload:
         if not isinstance(part, str):
             problems.append(Problem("field_invalid", f"'{name}' is a file, not a text.", WHERE, FIX_FORM))
     problems += experiments.problems_with(texts["experiment"])
+    problems += accepting.problems_with(accepting.codes_in(texts["accept"]))
     if problems:
         raise RequestRefusedError(*problems)
-    return Upload(files["train"], files["test"], texts["target"], texts["ignore"], texts["experiment"])
+    return Upload(files["train"], files["test"], **texts)
 
 
 def _ingest(sent: Upload, serving: Serving) -> Summary:
     """Make the dataset, or find it: in a thread."""
     limits: dict[str, Any] = {"max_mib": serving.settings.max_mib, "max_columns": serving.settings.max_columns}
+    options = {**limits, "accept": sent.accept}
     experiment_id = experiments.id_of(sent.experiment, serving.experiment_id)
     with _ingesting, experiments.current(experiment_id, serving.experiment_id):
         if not sent.target:
-            return ingest.ingest_without_target(sent.train, sent.test, sent.ignore, **limits)
-        made = ingest.ingest(sent.train, sent.test, sent.target, sent.ignore, **limits)
+            return ingest.ingest_without_target(sent.train, sent.test, sent.ignore, **options)
+        made = ingest.ingest(sent.train, sent.test, sent.target, sent.ignore, **options)
         return ingest.summary(made.run_id)
 
 

@@ -20,6 +20,7 @@ from pyfunc.errors import FileRefusedError, ModelUnavailableError, Problem, Trai
 from pyfunc.schema import InputSchema
 from steps import process, tracking
 from steps.data import datasets, writing
+from steps.data.accepting import codes_in, refuse_unknown
 from steps.data.checks import Compared, compare
 from steps.data.datasets import Source, Summary, dataset_key, find, get_run, load, load_schema, raw, summary
 from steps.data.files import fetch
@@ -47,6 +48,7 @@ def ingest(
     ignore: str = "",
     positive: str = AUTO,
     *,
+    accept: str = "",
     max_mib: float = MAX_MIB,
     max_columns: int = MAX_COLUMNS,
 ) -> Dataset:
@@ -60,6 +62,7 @@ def ingest(
         target: the column to predict.
         ignore: columns to leave out, separated by commas; quotes around names with commas.
         positive: label of the positive class where there are two; not part of the dataset's identity.
+        accept: codes of refused checks to go on with, separated by commas.
         max_mib: largest accepted file in MiB.
         max_columns: most columns.
 
@@ -68,11 +71,11 @@ def ingest(
         TrainingRefusedError: files that no honest model can be learned from; the run has `raw/` and the checks.
     """
     first, second, target = sources(train, test, target, max_mib)
-    names = names_in(ignore)
-    dataset = _known(dataset_key(first.sha256, second.sha256, target, names))
+    options = names_in(ignore), _codes(accept)
+    dataset = _known(dataset_key(first.sha256, second.sha256, target, *options))
     if dataset is None:
         with tracking.step_run("ingest") as run:
-            dataset = ingest_into(run, first, second, target, names, max_mib=max_mib, max_columns=max_columns)
+            dataset = ingest_into(run, first, second, target, *options, max_mib=max_mib, max_columns=max_columns)
     return _with_positive(dataset, positive)
 
 
@@ -82,13 +85,14 @@ def ingest_into(
     test: Source,
     target: str,
     ignore: Collection[str] = (),
+    accept: Collection[str] = (),
     *,
     max_mib: float = MAX_MIB,
     max_columns: int = MAX_COLUMNS,
 ) -> Dataset:
     """`ingest` on an open run, whether or not the dataset exists."""
     first, second = _begin(run, train, test, max_mib, max_columns)
-    compared = compare(first.frame, second.frame, target, ignore)
+    compared = compare(first.frame, second.frame, target, ignore, accept)
     _finish_checks(run, compared)
     labels = labels_of(first.frame[target])
     found = compared.features
@@ -97,12 +101,19 @@ def ingest_into(
         run.run_id, schema, first.frame, second.frame, compared.checks, train.sha256, test.sha256
     )
     writing.write_dataset(run, dataset, {writing.TRAINING: train, writing.TESTING: test})
-    _end(run, _summary(run, first, second, compared, target), dataset_key(train.sha256, test.sha256, target, ignore))
+    made = replace(_summary(run, first, second, compared, target), accept=tuple(accept))
+    _end(run, made, dataset_key(train.sha256, test.sha256, target, ignore, accept))
     return dataset
 
 
 def ingest_without_target(
-    train: Source, test: Source, ignore: str = "", *, max_mib: float = MAX_MIB, max_columns: int = MAX_COLUMNS
+    train: Source,
+    test: Source,
+    ignore: str = "",
+    *,
+    accept: str = "",
+    max_mib: float = MAX_MIB,
+    max_columns: int = MAX_COLUMNS,
 ) -> Summary:
     """Keep two files and say what can be said without knowing the target.
 
@@ -112,21 +123,21 @@ def ingest_without_target(
         FileRefusedError: files that cannot be read.
         TrainingRefusedError: files that no honest model can be learned from, whatever the target.
     """
-    names = names_in(ignore)
-    key = dataset_key(train.sha256, test.sha256, "", names)
+    names, codes = names_in(ignore), _codes(accept)
+    key = dataset_key(train.sha256, test.sha256, "", names, codes)
     found = find(key)
     if found is not None:
         return summary(found)
     with tracking.step_run("ingest") as run:
         first, second = _begin(run, train, test, max_mib, max_columns)
-        compared = compare(first.frame, second.frame, None, names)
+        compared = compare(first.frame, second.frame, None, names, codes)
         _finish_checks(run, compared)
-        made = _summary(run, first, second, compared, None)
+        made = replace(_summary(run, first, second, compared, None), accept=codes)
         _end(run, made, key)
     return made
 
 
-def from_run(run_id: str, target: str = "", ignore: str = "", positive: str = AUTO) -> Dataset:
+def from_run(run_id: str, target: str = "", ignore: str = "", positive: str = AUTO, *, accept: str = "") -> Dataset:
     """The dataset of a run, or, with another target or other columns to ignore, a dataset of the same files.
 
     Args:
@@ -134,6 +145,7 @@ def from_run(run_id: str, target: str = "", ignore: str = "", positive: str = AU
         target: the dataset's where empty.
         ignore: the dataset's where empty.
         positive: as in `ingest`.
+        accept: the dataset's where empty.
 
     Raises:
         ModelUnavailableError: no such run, or one without a dataset.
@@ -145,11 +157,12 @@ def from_run(run_id: str, target: str = "", ignore: str = "", positive: str = AU
         return load(found)  # refuses
     wanted = target or tags[tracking.DATASET_TARGET]
     names = names_in(ignore) or tuple(name for name in datasets.ignored(found) if name != wanted)
-    key = dataset_key(tags[tracking.TRAIN_SHA256], tags[tracking.TEST_SHA256], wanted, names)
+    codes = _codes(accept) or datasets.summary(found).accept
+    key = dataset_key(tags[tracking.TRAIN_SHA256], tags[tracking.TEST_SHA256], wanted, names, codes)
     if key == tags[tracking.DATASET_KEY]:
         return _with_positive(load(found), positive)
     listed = ",".join('"{}"'.format(name.replace('"', '""')) for name in names)
-    return ingest(*raw(found), wanted, listed, positive)
+    return ingest(*raw(found), wanted, listed, positive, accept=",".join(codes))
 
 
 def sources(
@@ -179,6 +192,17 @@ def names_in(text: str) -> tuple[str, ...]:
     """Column names from a text such as `a, b, "c, d"`."""
     parts = next(csv.reader([text.replace("\n", " ")], skipinitialspace=True), [])
     return tuple(dict.fromkeys(name.strip() for name in parts if name.strip()))
+
+
+def _codes(accept: str) -> tuple[str, ...]:
+    """Codes of checks that exist.
+
+    Raises:
+        TrainingRefusedError: there is no such check.
+    """
+    codes = codes_in(accept)
+    refuse_unknown(codes)
+    return codes
 
 
 def _known(key: str) -> Dataset | None:
@@ -273,17 +297,18 @@ def _with_positive(dataset: Dataset, positive: str) -> Dataset:
 @click.option("--test", default="", help="Test file, likewise. Without both files: the sample.")
 @click.option("--target", default="", help="Name of the column to predict.")
 @click.option("--ignore", default="", help="Columns to leave out, separated by commas.")
-def cli(train: str, test: str, target: str, ignore: str) -> dict[str, Any]:
+@click.option("--accept", default="", help="Codes of refused checks to go on with, separated by commas.")
+def cli(train: str, test: str, target: str, ignore: str, accept: str) -> dict[str, Any]:
     """Entry point `ingest` of MLproject."""
     settings = Settings()
     limits: dict[str, Any] = {"max_mib": settings.max_mib, "max_columns": settings.max_columns}
     with tracking.step_run("ingest") as run:
         first, second, target = sources(train, test, target, settings.max_mib)
-        names = names_in(ignore)
-        dataset = _known(dataset_key(first.sha256, second.sha256, target, names))
+        options = names_in(ignore), _codes(accept)
+        dataset = _known(dataset_key(first.sha256, second.sha256, target, *options))
         is_reused = dataset is not None
         if dataset is None:
-            dataset = ingest_into(run, first, second, target, names, **limits)
+            dataset = ingest_into(run, first, second, target, *options, **limits)
         run.tags({tracking.DATASET_RUN: dataset.run_id})
     levels = Counter(check.level for check in dataset.checks)
     return {

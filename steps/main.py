@@ -17,6 +17,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from pyfunc.errors import Problem, TrainingRefusedError
 from steps import evaluate, ingest, process, promote, tracking, train
+from steps.data import accepting
 from steps.records import Candidate, Dataset, Evaluation, ModelVersion
 from steps.search import budget
 from steps.search.plan import DEFAULTS, plan_of
@@ -36,20 +37,30 @@ log = logging.getLogger(__name__)
 @click.option("--models", default=DEFAULTS.models, show_default=True)
 @click.option("--budget-s", default=DEFAULTS.budget_s, show_default=True)
 @click.option("--ignore", default="", help="Columns to leave out, separated by commas.")
+@click.option("--accept", default="", help="Codes of refused checks to go on with, separated by commas.")
 @click.option("--seed", default=DEFAULTS.seed, show_default=True)
 @click.option("--threshold", default=DEFAULTS.threshold, show_default=True)
 @click.option("--promote", "mode", default=promote.DEFAULT_MODE, show_default=True)
 @click.option("--name", default=promote.DEFAULT_NAME, show_default=True)
 def cli(
-    train_file: str, test_file: str, target: str, dataset: str, ignore: str, mode: str, name: str, **options: str
+    train_file: str,
+    test_file: str,
+    target: str,
+    dataset: str,
+    ignore: str,
+    accept: str,
+    mode: str,
+    name: str,
+    **options: str,
 ) -> dict[str, Any]:
     """Entry point `main` of MLproject."""
     with tracking.step_run("main", name=f"train for {name}") as run:
-        given = {"train": train_file, "test": test_file, "target": target, "dataset": dataset, "ignore": ignore}
+        given = {"train": train_file, "test": test_file, "target": target, "dataset": dataset}
+        given |= {"ignore": ignore, "accept": accept}
         run.params({**given, **options, "promote": mode, "name": name})
-        _check(train_file, test_file, dataset, mode, name, options)
+        _check(train_file, test_file, dataset, accept, mode, name, options)
         budget.warm_up()  # PyCaret is imported while the files are read
-        data = _dataset(run, train_file, test_file, target, dataset, ignore)
+        data = _dataset(run, train_file, test_file, target, dataset, ignore, accept)
         candidate = train.train(data, options)
         evaluation = evaluate.evaluate(candidate.model_uri, data, name)
         version = promote.promote(evaluation, mode, name)
@@ -58,9 +69,11 @@ def cli(
     return _answer(run, data, candidate, evaluation, version)
 
 
-def _check(train_file: str, test_file: str, dataset: str, mode: str, name: str, options: dict[str, str]) -> None:
+def _check(
+    train_file: str, test_file: str, dataset: str, accept: str, mode: str, name: str, options: dict[str, str]
+) -> None:
     """Say everything that is wrong with the parameters before any file is read."""
-    problems = promote.problems_with(mode, name)
+    problems = [*promote.problems_with(mode, name), *accepting.problems_with(accepting.codes_in(accept))]
     if dataset and (train_file or test_file):
         what = "'dataset' is given together with 'train' or 'test'."
         problems.append(Problem("parameters_exclusive", what, "parameters", "Give a dataset run, or the two files."))
@@ -72,15 +85,23 @@ def _check(train_file: str, test_file: str, dataset: str, mode: str, name: str, 
         raise TrainingRefusedError(*problems)
 
 
-def _dataset(run: StepRun, train_file: str, test_file: str, target: str, dataset: str, ignore: str) -> Dataset:
+def _dataset(
+    run: StepRun, train_file: str, test_file: str, target: str, dataset: str, ignore: str, accept: str
+) -> Dataset:
     """The dataset: read from a run, or ingested (once for the same bytes and options)."""
     if not dataset:
         limits = Settings()
         data = ingest.ingest(
-            train_file, test_file, target, ignore, max_mib=limits.max_mib, max_columns=limits.max_columns
+            train_file,
+            test_file,
+            target,
+            ignore,
+            accept=accept,
+            max_mib=limits.max_mib,
+            max_columns=limits.max_columns,
         )
     else:
-        data = ingest.from_run(dataset, target, ignore)
+        data = ingest.from_run(dataset, target, ignore, accept=accept)
     run.tags({tracking.DATASET_RUN: data.run_id})
     return data
 

@@ -50,11 +50,14 @@ class Summary:
     columns: tuple[Mapping[str, Any], ...]  # name, kind, missing, reason, read (by the model)
     target_guesses: tuple[str, ...]
     checks: tuple[Check, ...]
+    accept: tuple[str, ...] = ()  # codes of checks that were accepted on request
 
 
-def dataset_key(train_sha256: str, test_sha256: str, target: str, ignore: Collection[str]) -> str:
+def dataset_key(
+    train_sha256: str, test_sha256: str, target: str, ignore: Collection[str], accept: Collection[str] = ()
+) -> str:
     """The identity of a dataset: the same files and options, read in the same way, are the same dataset."""
-    identity = [train_sha256, test_sha256, target, sorted(set(ignore)), READER_FORMAT]
+    identity = [train_sha256, test_sha256, target, sorted(set(ignore)), sorted(set(accept)), READER_FORMAT]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
@@ -155,7 +158,8 @@ def summary(run_id: str) -> Summary:
     stored = _load_json(found, SUMMARY_FILE)
     target = run.data.tags[tracking.DATASET_TARGET] if has_target(run) else None
     columns, guesses = tuple(stored["columns"]), tuple(stored["target_guesses"])
-    return Summary(found, target, stored["rows"], columns, guesses, _load_checks(found))
+    accept = tuple(stored.get("accept", ()))
+    return Summary(found, target, stored["rows"], columns, guesses, _load_checks(found), accept)
 
 
 def ignored(run_id: str) -> tuple[str, ...]:

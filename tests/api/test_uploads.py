@@ -48,20 +48,21 @@ def test_an_upload_is_described(client: httpx.Client, store: Store, files: dict[
 
 
 def test_the_same_bytes_and_options_are_the_same_dataset(client: httpx.Client, files: dict[str, bytes]):
-    """Another target, other columns to ignore or other bytes are another one."""
+    """Another target, other columns to ignore, other checks to accept or other bytes are another one."""
     ids = [
         client.post("/upload", files=sent, data=data).json()["dataset_id"]
         for sent, data in (
             (files, {"target": "approved"}),
             (files, {"target": "approved"}),
             (files, {"target": "approved", "ignore": "age"}),
+            (files, {"target": "approved", "accept": "target_leak"}),
             (files, {}),
             ({**files, "test": files["test"] + files["test"].splitlines(keepends=True)[-1]}, {"target": "approved"}),
         )
     ]
 
     assert ids[0] == ids[1]
-    assert len(set(ids)) == 4
+    assert len(set(ids)) == 5
 
 
 def test_without_a_target_the_likely_ones_are_named(client: httpx.Client, files: dict[str, bytes]):
@@ -110,6 +111,7 @@ def test_a_wrong_target_is_a_422_with_the_nearest_names(client: httpx.Client, fi
         (["train", "test"], {"scheduler": "x"}, ["field_unknown"]),
         (["train", "test", "target"], {}, ["field_invalid"]),
         (["train", "test"], {"experiment": "x" * 300}, ["experiment_invalid"]),
+        (["train", "test"], {"accept": "leak"}, ["accept_unknown"]),
     ],
 )
 def test_a_wrong_form_is_refused(

@@ -122,6 +122,20 @@ def test_the_same_bytes_and_options_are_the_same_dataset(store, files):
     assert len(store.client.search_runs(ids)) == 2
 
 
+def test_what_is_accepted_is_part_of_the_dataset(store, files):
+    """Codes in any order are the same dataset, others another one; without a target they are remembered."""
+    first = ingest.ingest(*files, "approved")
+    accepting = ingest.ingest(*files, "approved", accept="target_leak, drift")
+    assert accepting.run_id != first.run_id
+    assert ingest.ingest(*files, "approved", accept="drift,target_leak").run_id == accepting.run_id
+    assert ingest.from_run(accepting.run_id).run_id == accepting.run_id
+    untargeted = ingest.ingest_without_target(*files, accept="drift,target_leak")
+    assert ingest.from_run(untargeted.run_id, "approved").run_id == accepting.run_id
+    with pytest.raises(TrainingRefusedError) as caught:
+        ingest.ingest(*files, "approved", accept="leek")
+    assert [problem.code for problem in caught.value.problems] == ["accept_unknown"]
+
+
 def test_positive_is_not_part_of_the_dataset(store, files):
     """Another positive class changes the record, not what is stored; one that is no class leaves the dataset intact."""
     dataset = ingest.ingest(*files, "approved", positive="yes")

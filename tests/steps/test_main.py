@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import sklearn.metrics
 
-from pyfunc.errors import ProjectError
+from pyfunc.errors import Problem, ProjectError
 from steps import ingest, main, promote, tracking, train
 from tests.conftest import make_store
 
@@ -190,6 +190,12 @@ BAD = {
     "both": (["--dataset", "0" * 32, "--train", "train.csv"], "parameters_exclusive"),
     "promote": (["--promote", "perhaps"], "promote_invalid"),
     "name": (["--name", "a/b"], "name_invalid"),
+    "unknown check to accept": (["--accept", "target_leak,leak"], "accept_unknown"),
+    "target in disguise": (["--train", "told.csv", "--test", "told.csv", "--target", "approved"], "target_leak"),
+    "accepted in vain": (
+        ["--train", "one.csv", "--test", "test.csv", "--target", "approved", "--accept", "one_class"],
+        "one_class",
+    ),
 }
 
 
@@ -201,6 +207,7 @@ def test_bad_input_is_refused_with_what_where_and_fix(case, store, files, tmp_pa
     (tmp_path / "junk.csv").write_bytes(bytes(range(256)) * 20)
     table.assign(approved="yes").to_csv(tmp_path / "one.csv", index=False)
     table.assign(approved=table["approved"].where(table.index > 3, "")).to_csv(tmp_path / "gaps.csv", index=False)
+    table.assign(told=table["approved"].map({"yes": "1", "no": "0"})).to_csv(tmp_path / "told.csv", index=False)
     test = pd.read_csv(files / "test.csv", dtype=str, keep_default_na=False)
     test.drop(columns="income").to_csv(tmp_path / "narrow.csv", index=False)
     test.to_csv(tmp_path / "test.csv", index=False)
@@ -220,3 +227,30 @@ def test_bad_input_is_refused_with_what_where_and_fix(case, store, files, tmp_pa
     assert run.data.tags[tracking.ERROR_EXIT_CODE] == "3"
     assert tracking.running_runs(store.client) == []
     assert store.client.search_registered_models() == []
+
+
+def test_an_accepted_refusal_lets_training_begin(store, files, tmp_path, monkeypatch):
+    """With `accept` the same files get as far as training; the dataset remembers it, and its id needs it no more."""
+    table = pd.read_csv(files / "train.csv", dtype=str, keep_default_na=False)
+    table.assign(told=table["approved"].map({"yes": "1", "no": "0"})).to_csv(tmp_path / "told.csv", index=False)
+    begun = []
+
+    def begin(data, options):
+        begun.append((data, options))
+        raise ProjectError(Problem("begun", "Training would begin.", "test", "Nothing."))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "train", begin)
+    both = ["--train", "told.csv", "--test", "told.csv", "--target", "approved", "--accept", "target_leak"]
+    with pytest.raises(ProjectError, match="would begin"):
+        main.cli.main(both, standalone_mode=False)
+    (data, options), *_ = begun
+    with pytest.raises(ProjectError, match="would begin"):
+        main.cli.main(["--dataset", data.run_id], standalone_mode=False)
+
+    check = {check.code: check for check in data.checks}["target_leak"]
+    assert (check.level, check.columns) == ("warning", ("told",))
+    assert check.what.endswith("Accepted on request.")
+    assert "accept" not in options
+    assert begun[1][0].run_id == data.run_id
+    assert ingest.summary(data.run_id).accept == ("target_leak",)
