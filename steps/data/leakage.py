@@ -2,7 +2,8 @@
 
 Numbers, times and booleans by a shallow tree, categories by the shares of the classes among their rows, and every
 column with gaps also by its gaps. The area under the ROC curve is that of the class that a column tells best from the
-rest. It warns; a column that tells every class is the target in disguise, and refused.
+rest. It warns; a column that tells every class and has one value for each is the target in disguise, and refused. (A
+measurement that tells the classes apart for good, as a petal's length does, only warns.)
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ MOST_ROWS, LEAST_ROWS, MOST_CELLS = 5_000, 500, 1_500_000  # a sample: AUCs near
 LEAVES, LEAF_ROWS = 32, 3
 MOST_NAMED = 5
 NEAR_ONE, NEAR_ONE_LOW = 0.995, 0.95  # AUC and its lower bound: a warning
-DISGUISE, DISGUISE_LOW = 0.9999, 0.97  # the column is the target in other words: refused, may be accepted
+DISGUISE, DISGUISE_LOW = 0.9999, 0.97  # with a value for each class: the target in other words; may be accepted
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class _Told:
     worst: float
     worst_low: float
     by_gaps: bool
+    relabels: bool  # it has as many values as there are classes, or its gaps say it
 
 
 def target_leak(columns: Sequence[Column], values: Mapping[str, pd.Series], y: Ints) -> Check:
@@ -71,7 +73,9 @@ def _said(told: Mapping[str, _Told]) -> Check:
         what = f"No column gives the target away; '{best}' alone comes nearest (AUC {_shown(told[best].auc)})."
         return Check("target_leak", "ok", what, (best,), "", {best: told[best].auc})
     figures = {name: one.auc for name, one in leaks.items()}
-    disguised = [name for name, one in leaks.items() if one.worst >= DISGUISE and one.worst_low >= DISGUISE_LOW]
+    disguised = [
+        name for name, one in leaks.items() if one.relabels and one.worst >= DISGUISE and one.worst_low >= DISGUISE_LOW
+    ]
     listed = "; ".join(
         f"{'the gaps of ' if one.by_gaps else ''}'{name}' {'give' if one.by_gaps else 'gives'} the target away"
         f" (AUC {_shown(one.auc)} alone)"
@@ -100,7 +104,10 @@ def _told(kind: Kind, column: pd.Series, y: Ints, folds: Ints, asked: Sequence[i
     aucs = {at: max(auc, by_gaps.get(at, 0.0)) for at, auc in aucs.items()}
     best = max(aucs, key=lambda at: aucs[at])
     worst = min(aucs, key=lambda at: aucs[at])
-    return _Told(aucs[best], _low(aucs[best], y == best), aucs[worst], _low(aucs[worst], y == worst), is_by_gaps)
+    relabels = is_by_gaps or column.nunique() == len(np.unique(y))
+    return _Told(
+        aucs[best], _low(aucs[best], y == best), aucs[worst], _low(aucs[worst], y == worst), is_by_gaps, relabels
+    )
 
 
 def _tree_scores(codes: Floats, y: Ints, folds: Ints) -> Floats:

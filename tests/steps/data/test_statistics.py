@@ -69,7 +69,7 @@ def test_the_same_files_give_the_same_figures():
         (  # numbers of both sides and the middle: no monotone relation
             np.where(YES, 1, np.where(np.arange(N_TRAIN) % 2, 0, 2)).astype(str),
             np.where(YES_TEST, 1, np.where(np.arange(N_TEST) % 2, 0, 2)).astype(str),
-            "refused",
+            "warning",
         ),
         (  # wrong in two rows of a thousand
             YES.mask(TRAIN.index < 1, ~YES).map({True: "paid", False: "due"}),
@@ -79,7 +79,7 @@ def test_the_same_files_give_the_same_figures():
     ],
 )
 def test_a_column_that_gives_the_target_away(train, test, level):
-    """It is named with its AUC, whatever its kind; in disguise it is refused, nearly so it is a warning."""
+    """It is named with its AUC, whatever its kind; with a value for each class it is refused, otherwise a warning."""
     check = found(*both("told", train, test))["target_leak"]
 
     assert (check.level, check.columns) == (level, ("told",))
