@@ -76,6 +76,7 @@ class Pool:
     """Up to `size` workers at a time over one scratch folder."""
 
     def __init__(self, folder: Path, size: int) -> None:
+        warm_up()  # a fork server that was started otherwise would import PyCaret in every worker
         self.folder = folder
         self.size = size
         self.jobs: list[Job] = []

@@ -69,7 +69,6 @@ def race(frame: pd.DataFrame, y: np.ndarray[Any, Any], plan: SearchPlan, folder:
     Raises:
         TrainingRefusedError: the preprocessing could not be prepared.
     """
-    budget.warm_up()
     variants = list(dict.fromkeys(variant_of(name) for name in plan.models))
     (folder / workers.TABLE).write_bytes(pickle.dumps(workers.Table(frame, y, _folds(y), plan.seed)))
     with Pool(folder, budget.cores()) as pool:
