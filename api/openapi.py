@@ -15,6 +15,8 @@ from api.problems import MEDIA_TYPE
 from pyfunc.cells import Kind
 from pyfunc.schema import Column, InputSchema
 from steps.data.json_table import RECORDS
+from steps.data.kinds import EXAMPLE, OFFERED
+from steps.data.options import POLICIES
 from steps.search.plan import DEFAULTS
 
 SHOWN_CATEGORIES = 20
@@ -41,7 +43,15 @@ PROBLEM = {
         },
     },
 }
-ACCEPT = "Codes of refused checks to go on with, separated by commas."
+READING = {
+    "ignore": {"type": "string", "description": "Columns to leave out, separated by commas."},
+    "kinds": {
+        "type": "string",
+        "description": f"Kinds of columns, in place of those found: {EXAMPLE}. One of {', '.join(OFFERED)}.",
+    },
+    "unseen_category": {"enum": list(POLICIES), "description": "What a category becomes that training has not seen."},
+    "accept": {"type": "string", "description": "Codes of refused checks to go on with, separated by commas."},
+}
 UPLOAD = {
     "type": "object",
     "required": ["train", "test"],
@@ -49,8 +59,7 @@ UPLOAD = {
         "train": {"type": "string", "format": "binary", "description": "Training file."},
         "test": {"type": "string", "format": "binary", "description": "Test file with the same columns."},
         "target": {"type": "string", "description": "Column to predict; may be chosen later."},
-        "ignore": {"type": "string", "description": "Columns to leave out, separated by commas."},
-        "accept": {"type": "string", "description": ACCEPT},
+        **READING,
         "experiment": {"type": "string", "description": "MLflow experiment of the dataset's run."},
     },
 }
@@ -63,8 +72,7 @@ TRAIN = {
         "dataset_id": {"type": "string", "description": "As /upload has answered."},
         "target": {"type": "string", "description": "Column to predict; the dataset's own when absent."},
         "experiment": {"type": "string"},
-        "ignore": {"type": "string", "description": "Columns to leave out, separated by commas."},
-        "accept": {"type": "string", "description": ACCEPT},
+        **READING,
         "promote": {"enum": ["auto", "never", "always"], "default": "auto"},
         **{name: {**TEXT_OR_NUMBER, "default": value} for name, value in vars(DEFAULTS).items()},
     },

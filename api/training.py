@@ -20,11 +20,11 @@ from api.serving import Served, Serving
 from pyfunc.cells import text_of
 from pyfunc.errors import ModelUnavailableError, Problem, ProjectError, TrainingRefusedError
 from steps import tracking
-from steps.data import accepting
+from steps.data import options
 from steps.search.plan import DEFAULTS, PROMOTE_MODES, plan_of
 
 SEARCH = tuple(vars(DEFAULTS))
-TAKEN = ("dataset_id", "target", "experiment", "ignore", "accept", "promote", *SEARCH)
+TAKEN = ("dataset_id", "target", "experiment", *options.TEXTS, "promote", *SEARCH)
 NEVER = {
     "scheduler": "It is an address that exchanges pickles.",
     "name": "The server trains for the model that it serves (CRISOL_NAME).",
@@ -137,9 +137,14 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 def _text(name: str, value: Any, problems: list[Problem]) -> str:
     """A field's value as the command line takes it."""
-    parts = value if isinstance(value, list) and name in ("models", "ignore", "accept") else [value]
+    parts = [value]
+    if isinstance(value, list) and name in ("models", "ignore", "kinds", "accept"):
+        parts = value
+    elif isinstance(value, dict) and name == "kinds":  # {"zip": "category"}
+        parts = [f"{column}:{kind}" if isinstance(kind, str) else None for column, kind in value.items()]
     texts = [None if isinstance(part, bool) else text_of(part) for part in parts]
-    text = ",".join(part for part in texts if part is not None)
+    said = [part for part in texts if part is not None]
+    text = said[0] if parts == [value] and said else options.list_text(name, said)
     if None in texts:
         problems.append(Problem("field_invalid", f"'{name}' is neither text nor a number.", WHERE, "Send text."))
     elif CONTROL.search(text):
@@ -154,9 +159,9 @@ def _text(name: str, value: Any, problems: list[Problem]) -> str:
 def _submit(serving: Serving, asked: Mapping[str, str]) -> Any:
     """Check what can be checked without training, and make the job's run: in a thread."""
     dataset = uploads.find(asked["dataset_id"])
-    target, ignore, accept, experiment = (asked.get(key, "") for key in ("target", "ignore", "accept", "experiment"))
-    problems = [*uploads.option_problems(dataset, target, ignore), *experiments.problems_with(experiment)]
-    problems += accepting.problems_with(accepting.codes_in(accept))
+    target, experiment = asked.get("target", ""), asked.get("experiment", "")
+    reading = {key: asked.get(key, "") for key in options.TEXTS}
+    problems = [*uploads.option_problems(dataset, target, reading), *experiments.problems_with(experiment)]
     search = {key: asked[key] for key in SEARCH if key in asked}
     promote = asked.get("promote", PROMOTE_MODES[0])
     if promote not in PROMOTE_MODES:
@@ -168,17 +173,16 @@ def _submit(serving: Serving, asked: Mapping[str, str]) -> Any:
         problems += error.problems
     if problems:
         raise TrainingRefusedError(*problems)
-    options = {
+    parameters = {
         **search,
+        **reading,
         "dataset": dataset.run_id,
         "target": target,
-        "ignore": ignore,
-        "accept": accept,
         "promote": promote,
         "name": serving.settings.name,
     }
     title = f"train for {target or dataset.target}"[:MAX_TITLE]
-    return jobs.submit(options, experiments.id_of(experiment, serving.experiment_id), title)
+    return jobs.submit(parameters, experiments.id_of(experiment, serving.experiment_id), title)
 
 
 def _described(job_id: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -18,11 +19,12 @@ from api.serving import Served, Serving
 from pyfunc.errors import ModelUnavailableError, Problem
 from pyfunc.schema import Target
 from steps import ingest, tracking
-from steps.data import accepting
+from steps.data import kinds, options
+from steps.data.options import Options, options_of
 from steps.data.targets import nearest
 from steps.ingest import Source, Summary
 
-FILES, TEXTS = ("train", "test"), ("target", "ignore", "accept", "experiment")
+FILES, TEXTS = ("train", "test"), ("target", *options.TEXTS, "experiment")
 MAX_FIELD_BYTES = 64 * 1024
 LISTED = 100
 WHERE = "form"
@@ -39,9 +41,8 @@ class Upload:
     train: Source
     test: Source
     target: str
-    ignore: str
-    accept: str
     experiment: str
+    options: Options
 
 
 @router.post("/upload", summary="Upload a training file and a test file", status_code=201)
@@ -86,8 +87,8 @@ def find(dataset_id: str) -> Summary:
     return ingest.summary(dataset_id)
 
 
-def option_problems(found: Summary, target: str, ignore: str) -> list[Problem]:
-    """What is wrong with a target and with columns to ignore, for these files."""
+def option_problems(found: Summary, target: str, given: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with a target and with options, for these files."""
     names = [str(column["name"]) for column in found.columns]
     names += [found.target] if found.target and found.target not in names else []
     problems = []
@@ -100,11 +101,16 @@ def option_problems(found: Summary, target: str, ignore: str) -> list[Problem]:
     if target and target not in names:
         what = "The target is not a column of the training file."
         problems.append(Problem("target_missing", what, "target", nearest(target, names)))
-    for name in ingest.names_in(ignore):
-        if name not in names or name == (target or found.target):
-            what = f"'{name[:80]}' is to be ignored, but is no column beside the target."
-            problems.append(Problem("ignored_unknown", what, "ignore", nearest(name, names)))
-    return problems
+    asked = (
+        ("ignored_unknown", "ignore", "is to be ignored", kinds.entries(given.get("ignore", ""))),
+        ("kinds_unknown", "kinds", "has a kind on request", kinds.kinds_in(given.get("kinds", ""))),
+    )
+    for code, where, said, columns in asked:
+        for name in columns:
+            if name not in names or name == (target or found.target):
+                what = f"'{name[:80]}' {said}, but is no column beside the target."
+                problems.append(Problem(code, what, where, nearest(name, names)))
+    return [*problems, *options.problems_with(given)]
 
 
 def target_of(found: Summary, target: str) -> Target | None:
@@ -122,6 +128,7 @@ def answer_of(found: Summary) -> dict[str, Any]:
         "rows": dict(found.rows),
         "columns": [dict(column) for column in found.columns],
         "targets": list(found.target_guesses),
+        "options": found.options.texts(),
         "checks": [{**asdict(check), "columns": list(check.columns)} for check in found.checks],
     }
 
@@ -151,21 +158,21 @@ def _sent(form: FormData) -> Upload:
         if not isinstance(part, str):
             problems.append(Problem("field_invalid", f"'{name}' is a file, not a text.", WHERE, FIX_FORM))
     problems += experiments.problems_with(texts["experiment"])
-    problems += accepting.problems_with(accepting.codes_in(texts["accept"]))
+    given = {name: texts[name] for name in options.TEXTS}
+    problems += options.problems_with(given)
     if problems:
         raise RequestRefusedError(*problems)
-    return Upload(files["train"], files["test"], **texts)
+    return Upload(files["train"], files["test"], texts["target"], texts["experiment"], options_of(given))
 
 
 def _ingest(sent: Upload, serving: Serving) -> Summary:
     """Make the dataset, or find it: in a thread."""
     limits: dict[str, Any] = {"max_mib": serving.settings.max_mib, "max_columns": serving.settings.max_columns}
-    options = {**limits, "accept": sent.accept}
     experiment_id = experiments.id_of(sent.experiment, serving.experiment_id)
     with _ingesting, experiments.current(experiment_id, serving.experiment_id):
         if not sent.target:
-            return ingest.ingest_without_target(sent.train, sent.test, sent.ignore, **options)
-        made = ingest.ingest(sent.train, sent.test, sent.target, sent.ignore, **options)
+            return ingest.ingest_without_target(sent.train, sent.test, options=sent.options, **limits)
+        made = ingest.ingest(sent.train, sent.test, sent.target, options=sent.options, **limits)
         return ingest.summary(made.run_id)
 
 

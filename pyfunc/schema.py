@@ -28,6 +28,8 @@ from pyfunc.errors import Problem, SchemaMismatchError, quoted, rows_named
 
 SCHEMA_FORMAT = 1  # raise it when a reader of the old format would misread the new one; keep a reader for the old
 
+UnseenCategory = Literal["missing", "warn", "reject"]
+
 FIX_OF = {
     "not_a_number": "Send a number, or leave the cell empty for a missing value.",
     "infinite_number": "Send a finite number, or leave the cell empty for a missing value.",
@@ -112,7 +114,7 @@ class InputSchema:
     columns: tuple[Column, ...]
     target: Target
     left_out: tuple[LeftOut, ...] = ()
-    unseen_category: Literal["missing"] = "missing"
+    unseen_category: UnseenCategory = "missing"
     missing_tokens: tuple[str, ...] = field(default=cells.MISSING_TOKENS)
 
     @property

@@ -6,12 +6,12 @@ Writes  a dataset run (see `steps/data/datasets.py`); none where the same files 
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -20,10 +20,11 @@ from pyfunc.errors import FileRefusedError, ModelUnavailableError, Problem, Trai
 from pyfunc.schema import InputSchema
 from steps import process, tracking
 from steps.data import datasets, writing
-from steps.data.accepting import codes_in, refuse_unknown
 from steps.data.checks import Compared, compare
 from steps.data.datasets import Source, Summary, dataset_key, find, get_run, load, load_schema, raw, summary
 from steps.data.files import fetch
+from steps.data.kinds import EXAMPLE
+from steps.data.options import POLICIES, Options, options_of
 from steps.data.profile import AUTO, Labels, labels_of, target_of
 from steps.data.readers import MAX_COLUMNS, MAX_MIB, Table, read
 from steps.data.targets import rank_targets
@@ -38,6 +39,7 @@ __all__ = [
 
 SAMPLE = Path(__file__).parent / "sample"
 SAMPLE_TARGET = "diameter narrowing"
+DEFAULT_OPTIONS = Options()
 log = logging.getLogger(__name__)
 
 
@@ -45,10 +47,9 @@ def ingest(
     train: Source | str,
     test: Source | str,
     target: str,
-    ignore: str = "",
     positive: str = AUTO,
     *,
-    accept: str = "",
+    options: Options = DEFAULT_OPTIONS,
     max_mib: float = MAX_MIB,
     max_columns: int = MAX_COLUMNS,
 ) -> Dataset:
@@ -60,9 +61,8 @@ def ingest(
         train: bytes and name, or a path or URI; both files empty is the sample.
         test: the same for the test file.
         target: the column to predict.
-        ignore: columns to leave out, separated by commas; quotes around names with commas.
         positive: label of the positive class where there are two; not part of the dataset's identity.
-        accept: codes of refused checks to go on with, separated by commas.
+        options: how the files are read; `steps/data/options.py`.
         max_mib: largest accepted file in MiB.
         max_columns: most columns.
 
@@ -71,11 +71,10 @@ def ingest(
         TrainingRefusedError: files that no honest model can be learned from; the run has `raw/` and the checks.
     """
     first, second, target = sources(train, test, target, max_mib)
-    options = names_in(ignore), _codes(accept)
-    dataset = _known(dataset_key(first.sha256, second.sha256, target, *options))
+    dataset = _known(dataset_key(first.sha256, second.sha256, target, options))
     if dataset is None:
         with tracking.step_run("ingest") as run:
-            dataset = ingest_into(run, first, second, target, *options, max_mib=max_mib, max_columns=max_columns)
+            dataset = ingest_into(run, first, second, target, options, max_mib=max_mib, max_columns=max_columns)
     return _with_positive(dataset, positive)
 
 
@@ -84,34 +83,32 @@ def ingest_into(
     train: Source,
     test: Source,
     target: str,
-    ignore: Collection[str] = (),
-    accept: Collection[str] = (),
+    options: Options = DEFAULT_OPTIONS,
     *,
     max_mib: float = MAX_MIB,
     max_columns: int = MAX_COLUMNS,
 ) -> Dataset:
     """`ingest` on an open run, whether or not the dataset exists."""
     first, second = _begin(run, train, test, max_mib, max_columns)
-    compared = compare(first.frame, second.frame, target, ignore, accept)
+    compared = _compare(first, second, target, options)
     _finish_checks(run, compared)
     labels = labels_of(first.frame[target])
     found = compared.features
-    schema = InputSchema(found.columns, target_of(target, labels), found.left_out)
+    schema = InputSchema(found.columns, target_of(target, labels), found.left_out, options.unseen_category)
     dataset = datasets.dataset_of(
         run.run_id, schema, first.frame, second.frame, compared.checks, train.sha256, test.sha256
     )
     writing.write_dataset(run, dataset, {writing.TRAINING: train, writing.TESTING: test})
-    made = replace(_summary(run, first, second, compared, target), accept=tuple(accept))
-    _end(run, made, dataset_key(train.sha256, test.sha256, target, ignore, accept))
+    made = replace(_summary(run, first, second, compared, target), options=options)
+    _end(run, made, dataset_key(train.sha256, test.sha256, target, options))
     return dataset
 
 
 def ingest_without_target(
     train: Source,
     test: Source,
-    ignore: str = "",
     *,
-    accept: str = "",
+    options: Options = DEFAULT_OPTIONS,
     max_mib: float = MAX_MIB,
     max_columns: int = MAX_COLUMNS,
 ) -> Summary:
@@ -123,29 +120,29 @@ def ingest_without_target(
         FileRefusedError: files that cannot be read.
         TrainingRefusedError: files that no honest model can be learned from, whatever the target.
     """
-    names, codes = names_in(ignore), _codes(accept)
-    key = dataset_key(train.sha256, test.sha256, "", names, codes)
+    key = dataset_key(train.sha256, test.sha256, "", options)
     found = find(key)
     if found is not None:
         return summary(found)
     with tracking.step_run("ingest") as run:
         first, second = _begin(run, train, test, max_mib, max_columns)
-        compared = compare(first.frame, second.frame, None, names, codes)
+        compared = _compare(first, second, None, options)
         _finish_checks(run, compared)
-        made = replace(_summary(run, first, second, compared, None), accept=codes)
+        made = replace(_summary(run, first, second, compared, None), options=options)
         _end(run, made, key)
     return made
 
 
-def from_run(run_id: str, target: str = "", ignore: str = "", positive: str = AUTO, *, accept: str = "") -> Dataset:
-    """The dataset of a run, or, with another target or other columns to ignore, a dataset of the same files.
+def from_run(
+    run_id: str, target: str = "", positive: str = AUTO, *, given: Mapping[str, str] = MappingProxyType({})
+) -> Dataset:
+    """The dataset of a run, or, with another target or other options, a dataset of the same files.
 
     Args:
         run_id: a dataset run, or a run that has used one.
         target: the dataset's where empty.
-        ignore: the dataset's where empty.
         positive: as in `ingest`.
-        accept: the dataset's where empty.
+        given: options as users write them; the dataset's own where one is empty or absent.
 
     Raises:
         ModelUnavailableError: no such run, or one without a dataset.
@@ -156,13 +153,12 @@ def from_run(run_id: str, target: str = "", ignore: str = "", positive: str = AU
     if not target and not datasets.has_target(run):
         return load(found)  # refuses
     wanted = target or tags[tracking.DATASET_TARGET]
-    names = names_in(ignore) or tuple(name for name in datasets.ignored(found) if name != wanted)
-    codes = _codes(accept) or datasets.summary(found).accept
-    key = dataset_key(tags[tracking.TRAIN_SHA256], tags[tracking.TEST_SHA256], wanted, names, codes)
+    own = summary(found).options.without(wanted).texts()
+    options = options_of({**own, **{name: text for name, text in given.items() if text.strip()}})
+    key = dataset_key(tags[tracking.TRAIN_SHA256], tags[tracking.TEST_SHA256], wanted, options)
     if key == tags[tracking.DATASET_KEY]:
         return _with_positive(load(found), positive)
-    listed = ",".join('"{}"'.format(name.replace('"', '""')) for name in names)
-    return ingest(*raw(found), wanted, listed, positive, accept=",".join(codes))
+    return ingest(*raw(found), wanted, positive, options=options)
 
 
 def sources(
@@ -186,23 +182,6 @@ def sources(
     if problems:
         raise FileRefusedError(*problems)
     return found[0], found[1], target
-
-
-def names_in(text: str) -> tuple[str, ...]:
-    """Column names from a text such as `a, b, "c, d"`."""
-    parts = next(csv.reader([text.replace("\n", " ")], skipinitialspace=True), [])
-    return tuple(dict.fromkeys(name.strip() for name in parts if name.strip()))
-
-
-def _codes(accept: str) -> tuple[str, ...]:
-    """Codes of checks that exist.
-
-    Raises:
-        TrainingRefusedError: there is no such check.
-    """
-    codes = codes_in(accept)
-    refuse_unknown(codes)
-    return codes
 
 
 def _known(key: str) -> Dataset | None:
@@ -232,6 +211,19 @@ def _begin(run: StepRun, train: Source, test: Source, max_mib: float, max_column
         for notice in table.notices:
             log.info("read: %s", notice.what)
     return tables[0], tables[1]
+
+
+def _compare(train: Table, test: Table, target: str | None, options: Options) -> Compared:
+    """Ask every question about both tables."""
+    return compare(
+        train.frame,
+        test.frame,
+        target,
+        options.ignore,
+        options.accept,
+        kinds=options.kinds,
+        unseen_category=options.unseen_category,
+    )
 
 
 def _finish_checks(run: StepRun, compared: Compared) -> None:
@@ -297,18 +289,20 @@ def _with_positive(dataset: Dataset, positive: str) -> Dataset:
 @click.option("--test", default="", help="Test file, likewise. Without both files: the sample.")
 @click.option("--target", default="", help="Name of the column to predict.")
 @click.option("--ignore", default="", help="Columns to leave out, separated by commas.")
+@click.option("--kinds", default="", help=f"Kinds of columns, in place of those found: {EXAMPLE}.")
+@click.option("--unseen-category", default="", help=f"{', '.join(POLICIES)}; the first where empty.")
 @click.option("--accept", default="", help="Codes of refused checks to go on with, separated by commas.")
-def cli(train: str, test: str, target: str, ignore: str, accept: str) -> dict[str, Any]:
+def cli(train: str, test: str, target: str, **given: str) -> dict[str, Any]:
     """Entry point `ingest` of MLproject."""
     settings = Settings()
     limits: dict[str, Any] = {"max_mib": settings.max_mib, "max_columns": settings.max_columns}
     with tracking.step_run("ingest") as run:
         first, second, target = sources(train, test, target, settings.max_mib)
-        options = names_in(ignore), _codes(accept)
-        dataset = _known(dataset_key(first.sha256, second.sha256, target, *options))
+        options = options_of(given)
+        dataset = _known(dataset_key(first.sha256, second.sha256, target, options))
         is_reused = dataset is not None
         if dataset is None:
-            dataset = ingest_into(run, first, second, target, *options, **limits)
+            dataset = ingest_into(run, first, second, target, options, **limits)
         run.tags({tracking.DATASET_RUN: dataset.run_id})
     levels = Counter(check.level for check in dataset.checks)
     return {

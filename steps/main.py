@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -17,7 +18,8 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from pyfunc.errors import Problem, TrainingRefusedError
 from steps import evaluate, ingest, process, promote, tracking, train
-from steps.data import accepting
+from steps.data import options
+from steps.data.kinds import EXAMPLE
 from steps.records import Candidate, Dataset, Evaluation, ModelVersion
 from steps.search import budget
 from steps.search.plan import DEFAULTS, plan_of
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 @click.option("--models", default=DEFAULTS.models, show_default=True)
 @click.option("--budget-s", default=DEFAULTS.budget_s, show_default=True)
 @click.option("--ignore", default="", help="Columns to leave out, separated by commas.")
+@click.option("--kinds", default="", help=f"Kinds of columns, in place of those found: {EXAMPLE}.")
+@click.option("--unseen-category", default="", help=f"{', '.join(options.POLICIES)}; the first where empty.")
 @click.option("--accept", default="", help="Codes of refused checks to go on with, separated by commas.")
 @click.option("--seed", default=DEFAULTS.seed, show_default=True)
 @click.option("--threshold", default=DEFAULTS.threshold, show_default=True)
@@ -47,21 +51,19 @@ def cli(
     test_file: str,
     target: str,
     dataset: str,
-    ignore: str,
-    accept: str,
     mode: str,
     name: str,
-    **options: str,
+    **rest: str,
 ) -> dict[str, Any]:
     """Entry point `main` of MLproject."""
     with tracking.step_run("main", name=f"train for {name}") as run:
         given = {"train": train_file, "test": test_file, "target": target, "dataset": dataset}
-        given |= {"ignore": ignore, "accept": accept}
-        run.params({**given, **options, "promote": mode, "name": name})
-        _check(train_file, test_file, dataset, accept, mode, name, options)
+        run.params({**given, **rest, "promote": mode, "name": name})
+        reading = {key: rest.pop(key) for key in options.TEXTS}
+        _check(train_file, test_file, dataset, reading, mode, name, rest)
         budget.warm_up()  # PyCaret is imported while the files are read
-        data = _dataset(run, train_file, test_file, target, dataset, ignore, accept)
-        candidate = train.train(data, options)
+        data = _dataset(run, train_file, test_file, target, dataset, reading)
+        candidate = train.train(data, rest)
         evaluation = evaluate.evaluate(candidate.model_uri, data, name)
         version = promote.promote(evaluation, mode, name)
         _record(run, version, evaluation)
@@ -70,15 +72,21 @@ def cli(
 
 
 def _check(
-    train_file: str, test_file: str, dataset: str, accept: str, mode: str, name: str, options: dict[str, str]
+    train_file: str,
+    test_file: str,
+    dataset: str,
+    reading: Mapping[str, str],
+    mode: str,
+    name: str,
+    search: Mapping[str, str],
 ) -> None:
     """Say everything that is wrong with the parameters before any file is read."""
-    problems = [*promote.problems_with(mode, name), *accepting.problems_with(accepting.codes_in(accept))]
+    problems = [*promote.problems_with(mode, name), *options.problems_with(reading)]
     if dataset and (train_file or test_file):
         what = "'dataset' is given together with 'train' or 'test'."
         problems.append(Problem("parameters_exclusive", what, "parameters", "Give a dataset run, or the two files."))
     try:
-        plan_of(options)
+        plan_of(search)
     except TrainingRefusedError as error:
         problems += error.problems
     if problems:
@@ -86,7 +94,7 @@ def _check(
 
 
 def _dataset(
-    run: StepRun, train_file: str, test_file: str, target: str, dataset: str, ignore: str, accept: str
+    run: StepRun, train_file: str, test_file: str, target: str, dataset: str, reading: Mapping[str, str]
 ) -> Dataset:
     """The dataset: read from a run, or ingested (once for the same bytes and options)."""
     if not dataset:
@@ -95,13 +103,12 @@ def _dataset(
             train_file,
             test_file,
             target,
-            ignore,
-            accept=accept,
+            options=options.options_of(reading),
             max_mib=limits.max_mib,
             max_columns=limits.max_columns,
         )
     else:
-        data = ingest.from_run(dataset, target, ignore, accept=accept)
+        data = ingest.from_run(dataset, target, given=reading)
     run.tags({tracking.DATASET_RUN: data.run_id})
     return data
 

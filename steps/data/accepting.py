@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from pyfunc.errors import Problem, TrainingRefusedError, quoted
+from pyfunc.errors import Problem, quoted
 from pyfunc.schema import WHAT_OF
 from steps.data.targets import nearest
 from steps.records import Check
 
 ACCEPTABLE = ("target_leak",)  # without the others' answer there is nothing that could be learned or judged
 CODES = (
-    "ignored_unknown", "target_missing", "target_gaps", "one_class", "class_too_small", "class_in_one_file",
+    "ignored_unknown", "kinds_unknown",
+    "target_missing", "target_gaps", "one_class", "class_too_small", "class_in_one_file",
     "class_balance", "few_rows_a_class", "label_shift", "column_in_one_file", "no_columns", "type_mismatch",
     "unseen_category", "rows_in_both_files", "rows_in_both_without_label", "duplicates", "target_leak", "drift",
     "column_drift", "constant_column", "identifier_column", "text_column", "near_identifier", "duplicate_columns",
@@ -32,17 +33,6 @@ def problems_with(codes: Collection[str]) -> list[Problem]:
         for code in codes
         if code not in CODES
     ]
-
-
-def refuse_unknown(codes: Collection[str]) -> None:
-    """Stop where a code is of no check.
-
-    Raises:
-        TrainingRefusedError: `accept_unknown`, one for each such code.
-    """
-    problems = problems_with(codes)
-    if problems:
-        raise TrainingRefusedError(*problems)
 
 
 def accepted(check: Check, codes: Collection[str]) -> Check:

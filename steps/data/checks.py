@@ -5,21 +5,24 @@ Every question is asked and answered, so that one refusal names everything that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import jinja2
 import pandas as pd
 
 from pyfunc.cells import Kind
 from pyfunc.errors import Problem, quoted, rows_named
-from pyfunc.schema import FIX_OF, WHAT_OF, InputSchema
+from pyfunc.schema import FIX_OF, WHAT_OF, InputSchema, UnseenCategory
 from steps.data.accepting import accepted
 from steps.data.balance import balance_checks
 from steps.data.columns import duplicate_columns, left_out, near_identifier
 from steps.data.drift import drift_checks
+from steps.data.kinds import Asked
 from steps.data.leakage import target_leak
+from steps.data.options import DEFAULT_POLICY
 from steps.data.profile import Features, convert, encode, features, labels_of, target_of
 from steps.data.rows import names_of, row_checks, rows_of
 from steps.data.targets import label_checks, nearest, target_missing
@@ -66,6 +69,9 @@ def compare(
     target: str | None,
     ignore: Collection[str] = (),
     accept: Collection[str] = (),
+    *,
+    kinds: Mapping[str, Asked] = MappingProxyType({}),
+    unseen_category: UnseenCategory = DEFAULT_POLICY,
 ) -> Compared:
     """Ask every question about two tables.
 
@@ -77,9 +83,11 @@ def compare(
         target: the column to predict; None asks only what needs none.
         ignore: columns to leave out.
         accept: codes of refused checks that are to be warnings, where that is possible.
+        kinds: kinds of columns that were decided on request.
+        unseen_category: what becomes of categories that training has not seen.
     """
-    found = features(train, target, ignore)
-    checks = [_ignored(train, target, ignore), *_unreadable(found)]
+    found = features(train, target, ignore, kinds)
+    checks = [_ignored(train, target, ignore), _kinds_asked(train, target, kinds), *_unreadable(found)]
     if target is not None:
         checks.append(target_missing(train, test, target))
         if checks[-1].level == "ok":
@@ -87,7 +95,7 @@ def compare(
     are_labels_good = target is not None and not any(check.level == "refused" for check in checks)
     checks += [_columns_in_one_file(found, train, test, target), _columns_left(found)]
     converted, mismatch = _converted(found, test)
-    checks += [mismatch, _unseen(found, converted)]
+    checks += [mismatch, _unseen(found, converted, unseen_category)]
     known = {column.name: convert(train[column.name], column.kind, column.timezone)[0] for column in found.columns}
     if known and mismatch.level == "ok" and set(converted) == set(known):
         both = _Both(found, train, test, known, converted)
@@ -116,6 +124,18 @@ def _ignored(train: pd.DataFrame, target: str | None, ignore: Collection[str]) -
         what = f"{quoted(unknown)} {'is' if len(unknown) == 1 else 'are'} to be ignored and not in the training file."
         return Check("ignored_unknown", "refused", what, unknown, nearest(unknown[0], train.columns))
     return Check("ignored_unknown", "ok", "Every column to ignore is in the training file.", tuple(ignore))
+
+
+def _kinds_asked(train: pd.DataFrame, target: str | None, kinds: Mapping[str, Asked]) -> Check:
+    """Columns whose kind is decided on request have to exist, and the target is not one of them."""
+    unknown = tuple(name for name in kinds if name not in train.columns)
+    if target in kinds:
+        what, fix = f"The target '{target}' has a kind on request; its labels are read as they stand.", "Take it off."
+        return Check("kinds_unknown", "refused", what, (str(target),), fix)
+    if unknown:
+        what = f"{quoted(unknown)} {'has' if len(unknown) == 1 else 'have'} a kind on request and no training column."
+        return Check("kinds_unknown", "refused", what, unknown, nearest(unknown[0], train.columns))
+    return Check("kinds_unknown", "ok", "Every column with a kind on request is in the training file.", tuple(kinds))
 
 
 def _unreadable(found: Features) -> list[Check]:
@@ -169,8 +189,8 @@ def _converted(found: Features, test: pd.DataFrame) -> tuple[dict[str, pd.Series
     return values, Check("type_mismatch", "ok", "The columns of both files hold the same kinds of values.")
 
 
-def _unseen(found: Features, test: dict[str, pd.Series]) -> Check:
-    """Test categories that training has not seen count as missing."""
+def _unseen(found: Features, test: dict[str, pd.Series], policy: UnseenCategory) -> Check:
+    """Test categories that training has not seen, and what becomes of them."""
     counts = {}
     for column in found.columns:
         if column.kind is Kind.CATEGORY and column.name in test:
@@ -180,8 +200,13 @@ def _unseen(found: Features, test: dict[str, pd.Series]) -> Check:
     if not unseen:
         return Check("unseen_category", "ok", "Every category of the test file is in the training file.")
     have = "has" if len(unseen) == 1 else "have"
-    what = f"{quoted(unseen)} {have} test cells with categories that training has not seen; they count as missing."
-    return Check("unseen_category", "warning", what, unseen, "", {"cells": float(sum(counts.values()))})
+    what = f"{quoted(unseen)} {have} test cells with categories that training has not seen"
+    figures = {"cells": float(sum(counts.values()))}
+    if policy == "reject":
+        fix = "Add training rows of them, remove the test rows, or let `unseen_category` be missing or warn."
+        return Check("unseen_category", "refused", f"{what}.", unseen, fix, figures)
+    what += "; they count as missing." if policy == "missing" else "; the model knows them as unknown."
+    return Check("unseen_category", "warning", what, unseen, "", figures)
 
 
 def _statistics(both: _Both, target: str | None) -> list[Check]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -21,7 +21,8 @@ from mlflow.tracking import MlflowClient
 from pyfunc.errors import ModelUnavailableError, Problem, TrainingRefusedError
 from pyfunc.schema import InputSchema
 from steps import tracking
-from steps.data.profile import IGNORED, encode
+from steps.data.options import Options, options_of
+from steps.data.profile import encode
 from steps.data.readers import READER_FORMAT
 from steps.records import Check, Dataset
 
@@ -50,14 +51,12 @@ class Summary:
     columns: tuple[Mapping[str, Any], ...]  # name, kind, missing, reason, read (by the model)
     target_guesses: tuple[str, ...]
     checks: tuple[Check, ...]
-    accept: tuple[str, ...] = ()  # codes of checks that were accepted on request
+    options: Options = field(default_factory=Options)
 
 
-def dataset_key(
-    train_sha256: str, test_sha256: str, target: str, ignore: Collection[str], accept: Collection[str] = ()
-) -> str:
+def dataset_key(train_sha256: str, test_sha256: str, target: str, options: Options) -> str:
     """The identity of a dataset: the same files and options, read in the same way, are the same dataset."""
-    identity = [train_sha256, test_sha256, target, sorted(set(ignore)), sorted(set(accept)), READER_FORMAT]
+    identity = [train_sha256, test_sha256, target, options.texts(), READER_FORMAT]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
@@ -158,13 +157,7 @@ def summary(run_id: str) -> Summary:
     stored = _load_json(found, SUMMARY_FILE)
     target = run.data.tags[tracking.DATASET_TARGET] if has_target(run) else None
     columns, guesses = tuple(stored["columns"]), tuple(stored["target_guesses"])
-    accept = tuple(stored.get("accept", ()))
-    return Summary(found, target, stored["rows"], columns, guesses, _load_checks(found), accept)
-
-
-def ignored(run_id: str) -> tuple[str, ...]:
-    """The columns that were left out of a dataset on request."""
-    return tuple(column["name"] for column in summary(run_id).columns if column["reason"] == IGNORED)
+    return Summary(found, target, stored["rows"], columns, guesses, _load_checks(found), options_of(stored["options"]))
 
 
 def raw(run_id: str) -> tuple[Source, Source]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pyfunc import cells
 from pyfunc.cells import Kind
 from pyfunc.errors import Problem, TrainingRefusedError, quoted, rows_named
 from pyfunc.schema import FIX_OF, WHAT_OF, Column, InputSchema, LeftOut, Target
+from steps.data.kinds import Asked
 
 AUTO = "auto"
 MISSING_DIGITS = 6  # of the share of missing cells
@@ -90,7 +92,12 @@ def profile(train: pd.DataFrame, target: str, ignore: Collection[str] = (), posi
     return InputSchema(found.columns, goal, found.left_out)
 
 
-def features(train: pd.DataFrame, target: str | None, ignore: Collection[str] = ()) -> Features:
+def features(
+    train: pd.DataFrame,
+    target: str | None,
+    ignore: Collection[str] = (),
+    kinds: Mapping[str, Asked] = MappingProxyType({}),  # noqa: ARG001 (honoured next)
+) -> Features:
     """Describe every column but the target, in the order of the file."""
     columns: list[Column] = []
     left_out: list[LeftOut] = []

@@ -24,7 +24,7 @@ from steps.data.compression import BYTES_PER_MIB, decompress, is_excel, shown, t
 from steps.data.delimited import read_delimited
 from steps.data.json_table import looks_like_json, read_json, refuse_half_characters
 
-READER_FORMAT = 1
+READER_FORMAT = 2
 MAX_MIB = 512.0
 MAX_COLUMNS = 10_000
 KNOWN = "Send CSV, TSV, Parquet, Feather, Arrow, Excel (.xlsx) or JSON; gz, zip or zst around it is fine."

@@ -53,7 +53,8 @@ def write_checks(run: StepRun, checks: tuple[Check, ...]) -> None:
 
 def write_summary(run: StepRun, found: Summary) -> None:
     """Log what `/upload` answers."""
-    run.text(_json({key: asdict(found)[key] for key in ("rows", "columns", "target_guesses", "accept")}), SUMMARY_FILE)
+    kept = {key: asdict(found)[key] for key in ("rows", "columns", "target_guesses")}
+    run.text(_json({**kept, "options": found.options.texts()}), SUMMARY_FILE)
 
 
 def write_dataset(run: StepRun, dataset: Dataset, sources: Mapping[str, Source]) -> None:

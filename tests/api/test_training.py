@@ -39,8 +39,8 @@ def test_a_job_is_a_run_like_those_of_mlflow_run(shop: Shop):
     assert answer.headers["Location"] == answer.json()["status_url"] == f"/jobs/{job}"
     assert run.data.params == {
         "train": "''", "test": "''", "target": "''", "dataset": uploaded["dataset_id"], "positive": "auto",
-        "metric": "auto", "models": "lr,rf", "budget_s": "20", "ignore": "''", "accept": "''", "seed": "1",
-        "threshold": "auto", "promote": "auto", "name": "crisol",
+        "metric": "auto", "models": "lr,rf", "budget_s": "20", "ignore": "''", "kinds": "''",
+        "unseen_category": "''", "accept": "''", "seed": "1", "threshold": "auto", "promote": "auto", "name": "crisol",
     }  # fmt: skip
     tags = run.data.tags
     assert (tags["mlflow.project.entryPoint"], tags["mlflow.source.type"]) == ("main", "PROJECT")
@@ -59,6 +59,8 @@ def test_a_job_is_a_run_like_those_of_mlflow_run(shop: Shop):
         ({"ignore": ["nope"]}, 422, ["ignored_unknown"]),
         ({"ignore": "approved"}, 422, ["ignored_unknown"]),
         ({"accept": ["target_leak", "leak"]}, 422, ["accept_unknown"]),
+        ({"kinds": {"nope": "number", "approved": "text"}}, 422, ["kinds_unknown"] * 2),
+        ({"kinds": ["age:numeric"], "unseen_category": "drop"}, 422, ["kinds_invalid", "unseen_category_invalid"]),
         ({"scheduler": "tcp://x", "name": "y", "train": "/etc/passwd", "test": "z", "shoe": 1}, 422,
          ["field_refused"] * 4 + ["field_unknown"]),
         ({"budget_s": "soon", "metric": "auk", "models": "rv", "promote": "x", "threshold": 7, "seed": -3}, 422,

@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from pyfunc.errors import ModelUnavailableError, SchemaMismatchError
 from steps import evaluate, ingest, tracking
+from steps.data.options import options_of
 from steps.judging import resampling
 from steps.judging.metrics import METRICS
 from tests.steps.judging import models
@@ -152,7 +153,7 @@ def ingested(data, *, ignore: str = "", drop: str = ""):
     for name, frame, y in (("train.csv", data.train, data.y_train), ("test.csv", data.test, data.y_test)):
         table = frame.assign(loan=np.array(["no", "yes"])[y]).drop(columns=drop or [])
         files.append(ingest.Source(table.to_csv(index=False).encode(), name))
-    return ingest.ingest(*files, "loan", ignore)
+    return ingest.ingest(*files, "loan", options=options_of({"ignore": ignore}))
 
 
 def test_a_champion_that_reads_more_columns_is_judged_on_the_file_as_it_was_sent(data, uri, tmp_path):

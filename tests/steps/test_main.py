@@ -253,4 +253,4 @@ def test_an_accepted_refusal_lets_training_begin(store, files, tmp_path, monkeyp
     assert check.what.endswith("Accepted on request.")
     assert "accept" not in options
     assert begun[1][0].run_id == data.run_id
-    assert ingest.summary(data.run_id).accept == ("target_leak",)
+    assert ingest.summary(data.run_id).options.accept == ("target_leak",)
