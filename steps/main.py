@@ -66,6 +66,8 @@ def cli(
         candidate = train.train(data, rest)
         evaluation = evaluate.evaluate(candidate.model_uri, data, name)
         version = promote.promote(evaluation, mode, name)
+        if version.evaluation_run_id != evaluation.run_id:  # the champion had changed, and it was judged again
+            evaluation = promote.load_evaluation(version.evaluation_run_id)
         _record(run, version, evaluation)
         _say_where(evaluation)
     return _answer(run, data, candidate, evaluation, version)

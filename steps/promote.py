@@ -22,6 +22,7 @@ from mlflow.tracking import MlflowClient
 from pyfunc.errors import GateNotPassedError, Problem, TrainingRefusedError
 from steps import evaluate, ingest, process, reload, tracking
 from steps.judging import gate
+from steps.judging.contest import champion_version
 from steps.records import Evaluation, ModelVersion
 from steps.search.plan import PROMOTE_MODES
 from steps.tracking import StepRun
@@ -68,7 +69,7 @@ def promote_into(run: StepRun, evaluation: Evaluation, mode: str, name: str) -> 
     run.params({"evaluation": evaluation.run_id, "promote": mode, "name": name})
     _require_same_answers(evaluation)
     client = MlflowClient()
-    if _champion(client, name) != evaluation.champion_version:
+    if champion_version(name) != evaluation.champion_version:
         log.info("the champion has changed since the evaluation; comparing again")
         evaluation = evaluate.evaluate(evaluation.model_uri, ingest.load(evaluation.dataset_run_id), name)
     decision = gate.decide(evaluation, cast("gate.Mode", mode))
@@ -79,7 +80,7 @@ def promote_into(run: StepRun, evaluation: Evaluation, mode: str, name: str) -> 
         {tracking.VERSION: version, tracking.DECISION: decision.code, tracking.PROMOTED: str(decision.promoted).lower()}
     )
     log.info("version %s of %s: %s", version, name, decision.reason)
-    return ModelVersion(name, version, run.run_id, decision.promoted, decision.code, decision.reason)
+    return ModelVersion(name, version, run.run_id, decision.promoted, decision.code, decision.reason, evaluation.run_id)
 
 
 def _require_same_answers(evaluation: Evaluation) -> None:
@@ -96,14 +97,6 @@ def _require_same_answers(evaluation: Evaluation) -> None:
         what = "The saved model gives other probabilities after loading than those that were evaluated."
         fix = "Nothing was registered. Train again; if it happens again, report it with this run's output."
         raise GateNotPassedError(Problem("reload_differs", what, "model", fix))
-
-
-def _champion(client: MlflowClient, name: str) -> str | None:
-    """Version number behind the alias, None without one."""
-    try:
-        return str(client.get_model_version_by_alias(name, tracking.CHAMPION).version)
-    except MlflowException:
-        return None
 
 
 def _register(client: MlflowClient, evaluation: Evaluation, decision: gate.Decision, name: str) -> str:
@@ -177,7 +170,7 @@ def _description(evaluation: Evaluation, decision: gate.Decision) -> str:
     return "\n".join(lines)[: tracking.MAX_TAG]
 
 
-def _load(run_id: str) -> Evaluation:
+def load_evaluation(run_id: str) -> Evaluation:
     """Read an evaluation back from its run."""
     with tracking.scratch() as folder:
         file = tracking.artifact(run_id, tracking.EVALUATION, str(folder))
@@ -192,7 +185,7 @@ def _load(run_id: str) -> Evaluation:
 def cli(evaluation: str, mode: str, name: str) -> dict[str, Any]:
     """Entry point `promote` of MLproject."""
     with tracking.step_run("promote") as run:
-        version = promote_into(run, _load(evaluation), mode, name)
+        version = promote_into(run, load_evaluation(evaluation), mode, name)
     return vars(version)
 
 

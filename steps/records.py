@@ -98,3 +98,4 @@ class ModelVersion:
     promoted: bool
     decision: str  # code, such as `first_champion`, `better`, `not_better`
     reason: str  # one sentence
+    evaluation_run_id: str  # the evaluation that decided: another than was given, where the champion had changed

@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 
 from pyfunc.errors import GateNotPassedError, Problem
 from pyfunc.model import Scorer
-from steps import ingest
+from steps import ingest, tracking
 
 LIMIT_S = 600.0  # loading takes seconds, scoring a large test file somewhat longer
 RELOAD_ATOL = 1e-9  # float64 sums in another order; anything larger is another model
@@ -33,8 +33,6 @@ def probabilities(model_uri: str, dataset_run_id: str) -> pd.DataFrame:
     Raises:
         GateNotPassedError: the model could not be loaded or did not answer there.
     """
-    from steps import tracking  # noqa: PLC0415 (the command below needs none of it)
-
     with tracking.scratch() as folder:
         out = folder / "probabilities.parquet"
         command = [

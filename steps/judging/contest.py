@@ -107,6 +107,20 @@ def origin(uri: str, scorer: Scorer, at: int | None) -> Origin:
     )
 
 
+def champion_version(name: str) -> str | None:
+    """The version behind a registered model's alias `champion`; None where there is none.
+
+    Raises:
+        MlflowException: the store does not answer; that is not the same as no champion.
+    """
+    try:
+        return str(MlflowClient().get_model_version_by_alias(name, tracking.CHAMPION).version)
+    except MlflowException as error:
+        if error.error_code in ABSENT:
+            return None
+        raise
+
+
 def rival(name: str, dataset: Dataset, at: int | None) -> Rival | None:
     """The champion of a registered model, judged on the same rows where that can be done; None without one.
 
@@ -115,12 +129,9 @@ def rival(name: str, dataset: Dataset, at: int | None) -> Rival | None:
         dataset: whose test rows judge.
         at: position of the class that counts as positive for the candidate.
     """
-    try:
-        version = str(MlflowClient().get_model_version_by_alias(name, tracking.CHAMPION).version)
-    except MlflowException as error:
-        if error.error_code in ABSENT:
-            return None
-        raise
+    version = champion_version(name)
+    if version is None:
+        return None
     uri = f"models:/{name}/{version}"
     try:
         scorer = load(uri)

@@ -5,6 +5,8 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
 from pyfunc.errors import GateNotPassedError, TrainingRefusedError
 from steps import evaluate, ingest, promote, reload, tracking
@@ -107,7 +109,24 @@ def test_a_champion_that_changed_meanwhile_is_compared_again(data, evaluation, s
     second = promote.promote(evaluation, "auto", "crisol")
 
     assert (first.decision, second.decision) == ("first_champion", "not_better")
+    assert (first.evaluation_run_id == other.run_id, second.evaluation_run_id == evaluation.run_id) == (True, False)
+    assert promote.load_evaluation(second.evaluation_run_id).champion_version == first.version
     assert str(store.client.get_model_version_by_alias("crisol", tracking.CHAMPION).version) == first.version
+
+
+def test_a_store_that_does_not_answer_is_not_taken_for_one_without_a_champion(
+    evaluation, same_answers, tmp_path, monkeypatch
+):
+    """Only MLflow's own word that there is none means that there is none."""
+    same_answers(evaluation, tmp_path)
+
+    def fail(*_):
+        raise MlflowException("the store is away", error_code="TEMPORARILY_UNAVAILABLE")
+
+    monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", fail)
+
+    with pytest.raises(MlflowException, match="away"):
+        promote.promote(evaluation, "auto", "crisol")
 
 
 @pytest.mark.parametrize(
