@@ -21,6 +21,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pyfunc.spelling import PLAIN, Spelling
+
+__all__ = ["MISSING_TOKENS", "Converted", "Kind", "Spelling", "convert", "objects", "text_of"]
+
 EXACT_INTEGER = 2.0**53  # beyond it float64 skips whole numbers
 LARGEST_NUMBER = float(np.finfo(np.float32).max)  # scikit-learn's trees, XGBoost and CatBoost compute in float32
 MISSING_TOKENS = ("NA", "N/A", "#N/A", "n/a", "NaN", "nan", "-nan", "null", "NULL", "None", "<NA>")
@@ -55,7 +59,7 @@ class Converted:
 
 
 def convert(
-    column: pd.Series, kind: Kind, timezone: str | None = None, missing_tokens: Iterable[str] = MISSING_TOKENS
+    column: pd.Series, kind: Kind, spelling: Spelling = PLAIN, missing_tokens: Iterable[str] = MISSING_TOKENS
 ) -> Converted:
     """Convert one column of any type to the type that its kind has in an enforced frame.
 
@@ -63,7 +67,7 @@ def convert(
         column: (n_rows,) of any dtype; not changed.
         kind: NUMBER and BOOLEAN become float64, CATEGORY object of text, DATETIME datetime64[ns] or, with a zone,
             datetime64[ns, UTC].
-        timezone: for DATETIME, "UTC" where times carry a zone (they are converted to UTC), None where they do not.
+        spelling: how this column's cells are written beside the plain forms.
         missing_tokens: texts that mean missing, besides empty text; not for CATEGORY, where they may be categories.
     """
     cells = column.reset_index(drop=True)
@@ -72,7 +76,7 @@ def convert(
     if kind is Kind.BOOLEAN:
         return _each(cells, _boolean, frozenset(missing_tokens), np.float64)
     if kind is Kind.DATETIME:
-        return _datetimes(cells, timezone, frozenset(missing_tokens))
+        return _datetimes(cells, spelling.timezone, frozenset(missing_tokens))
     return _texts(cells)
 
 

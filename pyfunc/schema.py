@@ -1,15 +1,19 @@
 """What a model expects of its rows, and the one gate that all rows pass.
 
-`schema.json` (format 1) is this module's `InputSchema.to_dict()`:
+`schema.json` (format 2) is this module's `InputSchema.to_dict()`:
 
     format            1; see `SCHEMA_FORMAT`
     columns           what the model reads, in its order: name, kind, reason, missing (share of the training rows),
                       categories (kind category), minimum and maximum (kind number; datetimes as ISO 8601 text),
-                      timezone (kind datetime: "UTC" or null)
+                      spelling (how cells are written beside the plain forms: the fields of
+                      `pyfunc.spelling.Spelling`, each null or an empty list where there is nothing to say)
     left_out          columns of the training file that the model does not read: name, kind, reason
     target            name, classes (sorted), integer (labels are whole numbers), positive (two classes only)
-    unseen_category   "missing": a category that training has not seen counts as a missing value, and is named
+    unseen_category   "missing": a category that training has not seen counts as a missing value, and is named;
+                      "warn": it reaches the pipeline as it stands, and is named; "reject": it is an error
     missing_tokens    texts that mean "missing" in number, boolean and datetime columns; empty text does everywhere
+
+Format 1 had `timezone` in the place of `spelling`; it is still read.
 """
 
 from __future__ import annotations
@@ -25,8 +29,11 @@ import pandas as pd
 from pyfunc import cells
 from pyfunc.cells import Converted, Kind
 from pyfunc.errors import Problem, SchemaMismatchError, quoted, rows_named
+from pyfunc.spelling import PLAIN, Spelling
 
-SCHEMA_FORMAT = 1  # raise it when a reader of the old format would misread the new one; keep a reader for the old
+UnseenCategory = Literal["missing", "warn", "reject"]
+SCHEMA_FORMAT = 2  # raise it when a reader of the old format would misread the new one; keep a reader for the old
+FLAT_TIMEZONE = 1  # the format in which a column had a timezone and no spelling
 
 UnseenCategory = Literal["missing", "warn", "reject"]
 
@@ -65,7 +72,7 @@ class Column:
     categories: tuple[str, ...] = ()
     minimum: float | str | None = None
     maximum: float | str | None = None
-    timezone: str | None = None
+    spelling: Spelling = PLAIN
 
 
 @dataclass(frozen=True)
@@ -133,11 +140,9 @@ class InputSchema:
         Raises:
             ValueError: another format number than this code knows.
         """
-        if stored.get("format") != SCHEMA_FORMAT:
-            raise ValueError(f"schema format {stored.get('format')}, this code reads {SCHEMA_FORMAT}")
-        columns = tuple(
-            Column(**{**c, "kind": Kind(c["kind"]), "categories": tuple(c["categories"])}) for c in stored["columns"]
-        )
+        if stored.get("format") not in (FLAT_TIMEZONE, SCHEMA_FORMAT):
+            raise ValueError(f"schema format {stored.get('format')}, this code reads up to {SCHEMA_FORMAT}")
+        columns = tuple(_column_of(c) for c in stored["columns"])
         left_out = tuple(LeftOut(c["name"], Kind(c["kind"]), c["reason"]) for c in stored["left_out"])
         target = Target(**{**stored["target"], "classes": tuple(stored["target"]["classes"])})
         return cls(columns, target, left_out, stored["unseen_category"], tuple(stored["missing_tokens"]))
@@ -171,7 +176,7 @@ class InputSchema:
         for column in self.columns:
             if column.name in position and column.name not in repeated and len(frame):
                 result = cells.convert(
-                    frame.iloc[:, position[column.name]], column.kind, column.timezone, self.missing_tokens
+                    frame.iloc[:, position[column.name]], column.kind, column.spelling, self.missing_tokens
                 )
                 problems += _cell_problems(column.name, result, where)
                 if not result.wrong:
@@ -188,6 +193,17 @@ class InputSchema:
         if not extra:
             return []
         return [Notice("extra_columns", f"Not read by the model: {quoted(extra)}.", tuple(extra), len(extra))]
+
+
+def _column_of(stored: Mapping[str, Any]) -> Column:
+    """One column from its JSON form, of either format."""
+    facts = dict(stored)
+    spelling = (
+        Spelling(timezone=facts.pop("timezone")) if "timezone" in facts else Spelling.from_dict(facts["spelling"])
+    )
+    return Column(
+        **{**facts, "kind": Kind(facts["kind"]), "categories": tuple(facts["categories"]), "spelling": spelling}
+    )
 
 
 def _example_cell(column: Column) -> Any:

@@ -96,7 +96,7 @@ def compare(
     checks += [_columns_in_one_file(found, train, test, target), _columns_left(found)]
     converted, mismatch = _converted(found, test)
     checks += [mismatch, _unseen(found, converted, unseen_category)]
-    known = {column.name: convert(train[column.name], column.kind, column.timezone)[0] for column in found.columns}
+    known = {column.name: convert(train[column.name], column.kind, column.spelling)[0] for column in found.columns}
     if known and mismatch.level == "ok" and set(converted) == set(known):
         both = _Both(found, train, test, known, converted)
         checks += _statistics(both, target if are_labels_good else None)
@@ -179,7 +179,7 @@ def _converted(found: Features, test: pd.DataFrame) -> tuple[dict[str, pd.Series
     wrong: dict[str, str] = {}
     for column in found.columns:
         if column.name in test.columns:
-            values[column.name], faulty = convert(test[column.name], column.kind, column.timezone)
+            values[column.name], faulty = convert(test[column.name], column.kind, column.spelling)
             if faulty:
                 faults = "; ".join(f"{WHAT_OF[code]} in {rows_named(rows)}" for code, rows in faulty.items())
                 wrong[column.name] = f"'{column.name}' {faults} (training: {column.kind})"

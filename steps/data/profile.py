@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from pyfunc import cells
 from pyfunc.cells import Kind
 from pyfunc.errors import Problem, TrainingRefusedError, quoted, rows_named
 from pyfunc.schema import FIX_OF, WHAT_OF, Column, InputSchema, LeftOut, Target
+from pyfunc.spelling import PLAIN, Spelling
 from steps.data.kinds import Asked
 
 AUTO = "auto"
@@ -33,6 +33,7 @@ LEADING_ZERO = re.compile(r"\s*[+-]?0\d", re.ASCII)
 TRUE_FALSE = {"true", "false"}
 UNCOMPUTABLE = {"infinite_number", "number_too_large"}  # numbers all the same, and no categories
 TWO_CLASSES = 2
+NOTHING_ASKED: Mapping[str, Asked] = {}
 IGNORED = "Left out on request."
 
 
@@ -44,6 +45,7 @@ class Features:
     left_out: tuple[LeftOut, ...]
     missing: Mapping[str, float]  # share of the rows, for every described column
     problems: tuple[Problem, ...] = ()
+    doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # columns by "ambiguous_dates", "mixed_column"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,13 @@ class Labels:
         return [at + 1 for at, text in enumerate(self.texts) if text is None]
 
 
-def profile(train: pd.DataFrame, target: str, ignore: Collection[str] = (), positive: str = AUTO) -> InputSchema:
+def profile(
+    train: pd.DataFrame,
+    target: str,
+    ignore: Collection[str] = (),
+    positive: str = AUTO,
+    kinds: Mapping[str, Asked] = NOTHING_ASKED,
+) -> InputSchema:
     """The schema of a training table.
 
     Args:
@@ -73,11 +81,12 @@ def profile(train: pd.DataFrame, target: str, ignore: Collection[str] = (), posi
         target: name of the column to predict; it has no gaps.
         ignore: names of columns to leave out.
         positive: label of the positive class where there are two; `auto` is the rarer, on a tie the last.
+        kinds: kinds that are asked for, by column.
 
     Raises:
         TrainingRefusedError: no column is left, cells that no model can read, a positive label that is no class.
     """
-    found = features(train, target, ignore)
+    found = features(train, target, ignore, kinds)
     problems = [*found.problems]
     if not found.columns and not problems:
         fix = "Send columns that say something about the target, or ignore fewer."
@@ -96,7 +105,7 @@ def features(
     train: pd.DataFrame,
     target: str | None,
     ignore: Collection[str] = (),
-    kinds: Mapping[str, Asked] = MappingProxyType({}),  # noqa: ARG001 (honoured next)
+    kinds: Mapping[str, Asked] = NOTHING_ASKED,  # noqa: ARG001 (not yet honoured)
 ) -> Features:
     """Describe every column but the target, in the order of the file."""
     columns: list[Column] = []
@@ -147,7 +156,7 @@ def describe(name: str, column: pd.Series) -> Column:
             reason="Every value is a date or time.",
             minimum=present.min().isoformat(),
             maximum=present.max().isoformat(),
-            timezone=timezone,
+            spelling=Spelling(timezone=timezone),
         )
     if kind is Kind.NUMBER:
         counter = _counter_reason(name, values.to_numpy())
@@ -210,9 +219,9 @@ def target_of(name: str, labels: Labels, positive: str = AUTO) -> Target:
     return Target(name, classes, labels.integer, positive)
 
 
-def convert(column: pd.Series, kind: Kind, timezone: str | None = None) -> tuple[pd.Series, dict[str, list[int]]]:
+def convert(column: pd.Series, kind: Kind, spelling: Spelling = PLAIN) -> tuple[pd.Series, dict[str, list[int]]]:
     """`cells.convert`, as values (n_rows,) and 1-based rows of cells that do not fit, by problem code."""
-    result = cells.convert(column, kind, timezone)
+    result = cells.convert(column, kind, spelling)
     return result.values, result.wrong  # noqa: PD011 (a field of ours)
 
 
@@ -220,7 +229,7 @@ def _kind_and_values(name: str, column: pd.Series) -> tuple[Kind, pd.Series, str
     """Kind, enforced values and time zone, before identifiers and constants are told apart."""
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         timezone = "UTC" if getattr(column.dtype, "tz", None) is not None else None
-        moments, wrong = convert(column, Kind.DATETIME, timezone)
+        moments, wrong = convert(column, Kind.DATETIME, Spelling(timezone=timezone))
         if not wrong:
             return Kind.DATETIME, moments, timezone
     texts, wrong = convert(column, Kind.CATEGORY)
@@ -236,7 +245,7 @@ def _kind_and_values(name: str, column: pd.Series) -> tuple[Kind, pd.Series, str
         return Kind.NUMBER, numbers, None
     if all(cells.DATE_TEXT.fullmatch(text) for text in distinct):
         for timezone in (None, "UTC"):
-            moments, wrong = convert(column, Kind.DATETIME, timezone)
+            moments, wrong = convert(column, Kind.DATETIME, Spelling(timezone=timezone))
             if not wrong:
                 return Kind.DATETIME, moments, timezone
     return Kind.CATEGORY, texts, None

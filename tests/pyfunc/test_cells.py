@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyfunc import cells
-from pyfunc.cells import Kind, convert, objects, text_of
+from pyfunc.cells import Kind, Spelling, convert, objects, text_of
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.dates(), st.datetimes(), st.times(),
@@ -21,7 +21,7 @@ SCALARS = st.one_of(
 
 def series(column: pd.Series, kind: Kind, timezone: str | None = None) -> pd.Series:
     """A converted column, after asserting that none of its cells was wrong."""
-    result = convert(column, kind, timezone)
+    result = convert(column, kind, Spelling(timezone=timezone))
     assert result.wrong == {}
     return result.values  # noqa: PD011 (a field of ours)
 
@@ -33,7 +33,7 @@ def values(cells_given: list[object], kind: Kind, timezone: str | None = None, d
 
 def wrong(cells_given: list[object], kind: Kind, timezone: str | None = None, dtype: object = object) -> object:
     """Rows of cells that do not fit, by code."""
-    return convert(pd.Series(cells_given, dtype=dtype), kind, timezone).wrong
+    return convert(pd.Series(cells_given, dtype=dtype), kind, Spelling(timezone=timezone)).wrong
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_datetime_dtypes(unit):
     assert wrong(naive.dt.tz_localize("UTC").tolist(), Kind.DATETIME, None, "datetime64[ns, UTC]") == {
         "unwanted_time_zone": [1]
     }
-    assert convert(naive, Kind.DATETIME, "UTC").wrong == {"no_time_zone": [1]}
+    assert convert(naive, Kind.DATETIME, Spelling(timezone="UTC")).wrong == {"no_time_zone": [1]}
 
 
 def test_datetime_dtype_beyond_nanoseconds_is_named():
@@ -261,7 +261,7 @@ def test_datetime_dtype_beyond_nanoseconds_is_named():
 @given(st.lists(st.from_regex(cells.DATE_TEXT, fullmatch=True), min_size=1, max_size=5), st.sampled_from([None, "UTC"]))
 def test_date_like_text_is_converted_or_named(texts, timezone):
     """Whatever looks like a date becomes a moment or a row in a problem."""
-    result = convert(pd.Series(texts, dtype=object), Kind.DATETIME, timezone)
+    result = convert(pd.Series(texts, dtype=object), Kind.DATETIME, Spelling(timezone=timezone))
     named = {row for rows in result.wrong.values() for row in rows}
     assert named or series(pd.Series(texts, dtype=object), Kind.DATETIME, timezone).notna().all()
 
@@ -271,7 +271,7 @@ def test_any_cells_are_converted_or_named(given_cells, kind, timezone):
     """No cell raises: it is converted, missing, or its row is named; the column is as long as before and untouched."""
     column = pd.Series(given_cells, dtype=object)
     before = column.copy()
-    result = convert(column, kind, timezone)
+    result = convert(column, kind, Spelling(timezone=timezone))
     assert len(result.values) == len(column)
     rows = [row for rows in result.wrong.values() for row in rows]
     assert all(1 <= row <= len(column) for row in rows)

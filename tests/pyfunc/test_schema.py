@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyfunc.cells import Kind
+from pyfunc.cells import Kind, Spelling
 from pyfunc.errors import SchemaMismatchError
 from pyfunc.schema import Column, InputSchema, LeftOut, Target
 
@@ -23,7 +23,7 @@ SCHEMA = InputSchema(
             Kind.DATETIME,
             minimum="2019-01-01T00:00:00+00:00",
             maximum="2024-12-31T00:00:00+00:00",
-            timezone="UTC",
+            spelling=Spelling(timezone="UTC"),
         ),
     ),
     target=Target("approved", ("no", "yes"), positive="yes"),
@@ -156,14 +156,14 @@ def test_json_round_trip():
     """What is stored is what is read back, through real JSON."""
     stored = json.loads(json.dumps(SCHEMA.to_dict()))
     assert InputSchema.from_dict(stored) == SCHEMA
-    assert stored["format"] == 1
+    assert stored["format"] == 2
     assert stored["columns"][0]["kind"] == "number"
 
 
 def test_unknown_schema_format_is_not_tried():
     """Another format number is refused."""
-    with pytest.raises(ValueError, match="schema format 2"):
-        InputSchema.from_dict({**SCHEMA.to_dict(), "format": 2})
+    with pytest.raises(ValueError, match="schema format 3"):
+        InputSchema.from_dict({**SCHEMA.to_dict(), "format": 3})
 
 
 def test_labels_keep_their_type():

@@ -102,7 +102,7 @@ def test_tokens_are_gaps_in_numbers_and_categories_in_text():
 def test_zoned_times_are_kept_in_utc():
     """A column with zones says so, and its ends carry the zone."""
     column = describe("t", pd.Series(["2024-01-01T10:00+02:00", "2024-01-02T10:00Z"]))
-    assert (column.timezone, column.minimum, column.maximum) == (
+    assert (column.spelling.timezone, column.minimum, column.maximum) == (
         "UTC",
         "2024-01-01T08:00:00+00:00",
         "2024-01-02T10:00:00+00:00",
