@@ -35,8 +35,6 @@ UnseenCategory = Literal["missing", "warn", "reject"]
 SCHEMA_FORMAT = 2  # raise it when a reader of the old format would misread the new one; keep a reader for the old
 FLAT_TIMEZONE = 1  # the format in which a column had a timezone and no spelling
 
-UnseenCategory = Literal["missing", "warn", "reject"]
-
 FIX_OF = {
     "not_a_number": "Send a number, or leave the cell empty for a missing value.",
     "infinite_number": "Send a finite number, or leave the cell empty for a missing value.",

@@ -1,7 +1,8 @@
 """Judge a model on the test file: once, as it was trained, beside the champion and the constant answer.
 
 Reads   a logged model and a dataset run; the champion of the name, if there is one.
-Writes  an evaluate run: `test_*` figures with bounds, `plots/`, `report.html`, `card.md`, `evaluation.json`,
+Writes  an evaluate run: `test_*` figures with bounds (`unshared_*`: without the rows that stand in the training file
+        too), `plots/`, `report.html`, `card.md`, `evaluation.json`,
         `predictions.parquet` (row, `probability_<class>`, position of the prediction; no cell of the file).
 """
 
@@ -130,7 +131,7 @@ def _judgement(scorer: Scorer, dataset: Dataset, metric: str, at: int | None) ->
 
 def _log(run: StepRun, found: Mapping[str, Any], drawn: Sequence[Plot], judgement: Judgement) -> None:
     """Everything onto the run: figures as metrics, the rest as files."""
-    run.metrics(_metrics(judgement.candidate))
+    run.metrics(_metrics(judgement.candidate) | _metrics_without(found["shared_rows"]))
     with tracking.scratch() as folder:
         pictures = folder / tracking.PLOTS
         pictures.mkdir()
@@ -150,6 +151,20 @@ def _metrics(judged: Answers) -> dict[str, float]:
     for name, figure in judged.figures.items():
         named |= {f"test_{name}": figure.value, f"test_{name}_low": figure.low, f"test_{name}_high": figure.high}
     return {name: value for name, value in named.items() if math.isfinite(value)}
+
+
+def _metrics_without(shared: Mapping[str, Any] | None) -> dict[str, float]:
+    """How many test rows stand in the training file, and the figures on the others, under a prefix of their own."""
+    if shared is None:
+        return {}
+    named: dict[str, float] = {"shared_rows": shared["count"]}
+    for name, stored in (shared["figures_without"] or {}).items():
+        named |= {
+            f"{tracking.UNSHARED}{name}{end}": stored[key]
+            for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))
+            if stored[key] is not None
+        }
+    return named
 
 
 def _write_predictions(file: Path, judgement: Judgement) -> None:

@@ -96,7 +96,7 @@ def ingest_into(
     found = compared.features
     schema = InputSchema(found.columns, target_of(target, labels), found.left_out, options.unseen_category)
     dataset = datasets.dataset_of(
-        run.run_id, schema, first.frame, second.frame, compared.checks, train.sha256, test.sha256
+        run.run_id, schema, first.frame, second.frame, compared.checks, train.sha256, test.sha256, compared.shared
     )
     writing.write_dataset(run, dataset, {writing.TRAINING: train, writing.TESTING: test})
     made = replace(_summary(run, first, second, compared, target), options=options)

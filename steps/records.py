@@ -24,6 +24,15 @@ class Check:
     columns: tuple[str, ...] = ()
     fix: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
+    where: str = ""  # training file, test file or both files
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """Test rows (from 1, ascending, the header not counted) that also stand in the training file."""
+
+    same_label: tuple[int, ...]  # with the label that they have in the test file
+    any_label: tuple[int, ...]  # whatever their label there; holds the others
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,7 @@ class Dataset:
     checks: tuple[Check, ...]
     train_sha256: str
     test_sha256: str
+    shared: SharedRows | None = None  # None where nobody has counted them
 
 
 @dataclass(frozen=True)

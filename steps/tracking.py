@@ -48,9 +48,13 @@ ERROR_COUNT, ERROR_EXIT_CODE = "error.count", "error.exit_code"
 TAG_SCORER, TAG_PREVIOUS, TAG_REASON = "scorer", "previous", "reason"
 CHAMPION, PREVIOUS = "champion", "previous"  # aliases
 
+# Prefixes of metrics, beside `cv_` and `test_`
+UNSHARED = "unshared_"  # figures on the test rows that do not stand in the training file; never in place of `test_`
+
 # Artifact paths
 RAW, TRAIN_FRAME, TEST_FRAME = "raw", "data/train.parquet", "data/test.parquet"
 SCHEMA_FILE, CHECKS_FILE, CHECKS_PAGE = "schema.json", "checks.json", "checks.html"
+SHARED_ROWS = "shared_rows.json"
 LEADERBOARD, OUT_OF_FOLD, FOLDS = "leaderboard.csv", "oof.parquet", "folds.csv"
 PLOTS, REPORT, CARD, EVALUATION, PREDICTIONS = (
     "plots",

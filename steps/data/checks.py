@@ -5,8 +5,8 @@ Every question is asked and answered, so that one refusal names everything that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +15,7 @@ import pandas as pd
 
 from pyfunc.cells import Kind
 from pyfunc.errors import Problem, quoted, rows_named
-from pyfunc.schema import FIX_OF, WHAT_OF, InputSchema, UnseenCategory
+from pyfunc.schema import FIX_OF, WHAT_OF, Column, InputSchema, UnseenCategory
 from steps.data.accepting import accepted
 from steps.data.balance import balance_checks
 from steps.data.columns import duplicate_columns, left_out, near_identifier
@@ -24,15 +24,23 @@ from steps.data.kinds import Asked
 from steps.data.leakage import target_leak
 from steps.data.options import DEFAULT_POLICY
 from steps.data.profile import Features, convert, encode, features, labels_of, target_of
-from steps.data.rows import names_of, row_checks, rows_of
-from steps.data.targets import label_checks, nearest, target_missing
-from steps.records import Check
+from steps.data.rows import names_of, row_checks, rows_of, shared_rows
+from steps.data.targets import label_checks, near_names, nearest, target_missing
+from steps.data.time_order import time_order
+from steps.records import Check, SharedRows
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOOK = Path(__file__).parents[1] / "judging" / "templates" / "look.css"  # the one look of every page
-WHERE = {"class_in_one_file": "both files", "column_in_one_file": "both files", "rows_in_both_files": "both files"} | {
-    "type_mismatch": "test file", "unseen_category": "test file", "target_gaps": "both files",
-}  # fmt: skip
+TRAINING, TEST, BOTH = "training file", "test file", "both files"
+WHERE = {
+    TEST: ("type_mismatch", "unseen_category", "few_rows_a_class"),
+    BOTH: (
+        "class_in_one_file", "column_in_one_file", "rows_in_both_files", "rows_in_both_without_label", "label_shift",
+        "drift", "column_drift", "time_order",
+    ),
+}  # fmt: skip  # the rest is in the training file, or says itself where it is
+MOSTLY = 0.5  # share of a column's cells that are known categories, from which on it may be the one that is missed
+FILE_OF = {code: file for file, codes in WHERE.items() for code in codes}
 
 
 @dataclass(frozen=True)
@@ -52,14 +60,13 @@ class Compared:
 
     checks: tuple[Check, ...]
     features: Features
+    shared: SharedRows | None = None  # None where the rows could not be compared
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every refused check as a problem; nothing may be learned while there is one."""
         return tuple(
-            Problem(check.code, check.what, WHERE.get(check.code, "training file"), check.fix)
-            for check in self.checks
-            if check.level == "refused"
+            Problem(check.code, check.what, check.where, check.fix) for check in self.checks if check.level == "refused"
         )
 
 
@@ -97,11 +104,13 @@ def compare(
     converted, mismatch = _converted(found, test)
     checks += [mismatch, _unseen(found, converted, unseen_category)]
     known = {column.name: convert(train[column.name], column.kind, column.spelling)[0] for column in found.columns}
+    shared = None
     if known and mismatch.level == "ok" and set(converted) == set(known):
         both = _Both(found, train, test, known, converted)
-        checks += _statistics(both, target if are_labels_good else None)
+        statistics, shared = _statistics(both, target if are_labels_good else None)
+        checks += statistics
     checks += [*left_out(found), near_identifier(found, known), duplicate_columns(known)]
-    return Compared(tuple(accepted(check, accept) for check in checks), found)
+    return Compared(tuple(accepted(_placed(check), accept) for check in checks), found, shared)
 
 
 def checks_html(checks: Iterable[Check]) -> str:
@@ -148,16 +157,39 @@ def _columns_in_one_file(found: Features, train: pd.DataFrame, test: pd.DataFram
     absent = tuple(column.name for column in found.columns if column.name not in test.columns)
     extra = tuple(name for name in test.columns if name not in train.columns and name != target)
     if absent:
-        what = f"{', '.join(map(repr, absent))} {'is' if len(absent) == 1 else 'are'} not in the test file."
+        what = f"{quoted(absent)} {'is' if len(absent) == 1 else 'are'} not in the test file."
         them = "it" if len(absent) == 1 else "them"
         fix = f"Add {them} to the test file, or ignore {them}."
-        return Check("column_in_one_file", "refused", what, absent, fix)
+        meant = _renamed(tuple(column for column in found.columns if column.name in absent), test, extra)
+        if meant:
+            pairs = ", ".join(f"'{there}' for '{here}'" for here, there in meant.items())
+            fix = f"Did you mean {pairs}? Name columns alike in both files. Otherwise add {them}, or ignore {them}."
+        return Check("column_in_one_file", "refused", what, absent, fix, where=TEST)
     if extra:
         what = f"Only the test file has {quoted(extra)}; not used."
-        return Check(
-            "column_in_one_file", "warning", what, extra, "Add the columns to the training file, if they matter."
-        )
+        fix = "Add the columns to the training file, if they matter."
+        return Check("column_in_one_file", "warning", what, extra, fix)
     return Check("column_in_one_file", "ok", "The test file has every column that the model reads.")
+
+
+def _renamed(absent: Sequence[Column], test: pd.DataFrame, extra: Collection[str]) -> dict[str, str]:
+    """What absent columns may be called in the test file: a like name, or the only unused column of the same kind."""
+    meant: dict[str, str] = {}
+    for column in absent:
+        left = [name for name in extra if name not in meant.values()]
+        near = near_names(column.name, left)
+        alike = near or [name for name in left if _holds(column, test[name])]
+        if near or len(alike) == 1:
+            meant[column.name] = alike[0]
+    return meant
+
+
+def _holds(column: Column, cells: pd.Series) -> bool:
+    """Whether a column of the test file could be this one: of its kind, and mostly with its categories."""
+    values, wrong = convert(cells, column.kind, column.spelling)
+    if wrong or values.isna().all():
+        return False
+    return column.kind is not Kind.CATEGORY or bool(values.dropna().isin(column.categories).mean() > MOSTLY)
 
 
 def _columns_left(found: Features) -> Check:
@@ -209,8 +241,8 @@ def _unseen(found: Features, test: dict[str, pd.Series], policy: UnseenCategory)
     return Check("unseen_category", "warning", what, unseen, "", figures)
 
 
-def _statistics(both: _Both, target: str | None) -> list[Check]:
-    """Rows in both files, leaks and drift; with the labels where they are known."""
+def _statistics(both: _Both, target: str | None) -> tuple[list[Check], SharedRows]:
+    """Rows in both files, leaks, order and drift; with the labels where they are known."""
     columns = both.found.columns
     texts = names_of(both.found, both.train, both.test)
     sides = [{name: pair[side] for name, pair in texts.items()} for side in (0, 1)]
@@ -223,4 +255,11 @@ def _statistics(both: _Both, target: str | None) -> list[Check]:
         of_labels = balance_checks(target, schema.target.classes, y_train, y_test)
         of_labels.append(target_leak(columns, both.learned, y_train))
     rows = rows_of(both.learned, sides[0], y_train), rows_of(both.judged, sides[1], y_test)
-    return [*row_checks(*rows, tuple(texts)), *of_labels, *drift_checks(columns, both.learned, both.judged)]
+    shared = shared_rows(*rows)
+    of_columns = [time_order(columns, both.learned, both.judged), *drift_checks(columns, both.learned, both.judged)]
+    return [*row_checks(*rows, tuple(texts), shared), *of_labels, *of_columns], shared
+
+
+def _placed(check: Check) -> Check:
+    """The check with the file that it is about."""
+    return check if check.where else replace(check, where=FILE_OF.get(check.code, TRAINING))

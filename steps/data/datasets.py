@@ -2,7 +2,12 @@
 
 A dataset run holds the original bytes (`raw/train/<file>`, `raw/test/<file>`), `checks.json`, `checks.html` and
 `summary.json`; with a target also `data/train.parquet`, `data/test.parquet` (the columns that the model reads, and the
-label as text) and `schema.json`.
+label as text), `schema.json` and `shared_rows.json`:
+
+    same_label    test rows (from 1, the header not counted) that also stand in the training file with their label
+    any_label     those that stand there whatever their label; the check `rows_in_both_files` says how rows are compared
+
+Dataset runs from before the rows were kept lack that last file; nothing is then known about them.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from steps import tracking
 from steps.data.options import Options, options_of
 from steps.data.profile import encode
 from steps.data.readers import READER_FORMAT
-from steps.records import Check, Dataset
+from steps.records import Check, Dataset, SharedRows
 
 SUMMARY_FILE = "summary.json"
 
@@ -109,7 +114,7 @@ def load(run_id: str) -> Dataset:
         train = pd.read_parquet(tracking.artifact(found, tracking.TRAIN_FRAME, str(folder)))
         test = pd.read_parquet(tracking.artifact(found, tracking.TEST_FRAME, str(folder)))
     hashes = run.data.tags[tracking.TRAIN_SHA256], run.data.tags[tracking.TEST_SHA256]
-    return dataset_of(found, schema, train, test, _load_checks(found), *hashes)
+    return dataset_of(found, schema, train, test, _load_checks(found), *hashes, _load_shared(found))
 
 
 def dataset_of(
@@ -120,6 +125,7 @@ def dataset_of(
     checks: tuple[Check, ...],
     train_sha256: str,
     test_sha256: str,
+    shared: SharedRows | None = None,
 ) -> Dataset:
     """The record of two frames (n_rows, any) with the schema's columns and the target."""
     target = schema.target.name
@@ -133,6 +139,7 @@ def dataset_of(
         checks=checks,
         train_sha256=train_sha256,
         test_sha256=test_sha256,
+        shared=shared,
     )
 
 
@@ -195,3 +202,11 @@ def _load_checks(run_id: str) -> tuple[Check, ...]:
     """The checks of a dataset run."""
     stored = _load_json(run_id, tracking.CHECKS_FILE)
     return tuple(Check(**{**check, "columns": tuple(check["columns"])}) for check in stored)
+
+
+def _load_shared(run_id: str) -> SharedRows | None:
+    """The test rows that stand in the training file too; None in a run from before they were kept."""
+    if not any(file.path == tracking.SHARED_ROWS for file in MlflowClient().list_artifacts(run_id)):
+        return None
+    stored = _load_json(run_id, tracking.SHARED_ROWS)
+    return SharedRows(tuple(stored["same_label"]), tuple(stored["any_label"]))

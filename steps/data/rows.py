@@ -2,7 +2,8 @@
 
 Rows are compared by what the model reads, in the training file's types, and by texts that name them or say something
 about them (names, prose) where both files have such a column: two passengers with the same fare are two passengers.
-Numbers that only count rows are not compared, because a copied row is often counted anew.
+Numbers that only count rows are not compared, because a copied row is often counted anew. Across the two files numbers
+are compared by six significant digits, because one of the files may have gone through a program that writes no more.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from pyfunc.cells import Kind
 from pyfunc.errors import quoted
 from steps.data.profile import IGNORED, Features, convert
 from steps.data.samples import Ints
-from steps.records import Check, Level
+from steps.records import Check, Level, SharedRows
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
 MANY = 0.01  # share of the training rows from which on repeats and contradictions are worth a warning
+DIGITS = 6  # significant digits that every program writes; what float32 holds
 UNLABELLED = "columns that are read"
 LABELLED = "label and columns that are read"
 
@@ -33,6 +35,7 @@ class Rows:
 
     read: Hashes  # what the model reads
     whole: Hashes  # with the texts that tell rows apart
+    rounded: Hashes  # the whole, numbers by their significant digits
     labels: Ints | None
 
     def labelled(self, hashes: Hashes) -> Hashes:
@@ -58,46 +61,59 @@ def names_of(found: Features, train: pd.DataFrame, test: pd.DataFrame) -> dict[s
 def rows_of(values: Mapping[str, pd.Series], texts: Mapping[str, pd.Series], labels: Ints | None) -> Rows:
     """Hash the rows of a file; `values` and `texts` are columns (n_rows,) by name, in the same order for both files."""
     read = _hashes(pd.DataFrame(values))
+    rounded = _hashes(pd.DataFrame({name: _rounded(column) for name, column in values.items()}))
     if not texts:
-        return Rows(read, read, labels)
-    return Rows(read, pd.util.hash_array(read ^ _hashes(pd.DataFrame(texts))), labels)
+        return Rows(read, read, rounded, labels)
+    told = _hashes(pd.DataFrame(texts))
+    return Rows(read, pd.util.hash_array(read ^ told), pd.util.hash_array(rounded ^ told), labels)
 
 
-def row_checks(train: Rows, test: Rows, told_apart_by: tuple[str, ...]) -> list[Check]:
+def shared_rows(train: Rows, test: Rows) -> SharedRows:
+    """Which test rows stand in the training file too; without labels, with any."""
+    same = np.isin(test.labelled(test.rounded), train.labelled(train.rounded))
+    known = np.isin(test.rounded, train.rounded)
+    return SharedRows(*(tuple(int(at) + 1 for at in np.flatnonzero(mask)) for mask in (same, known | same)))
+
+
+def row_checks(train: Rows, test: Rows, told_apart_by: tuple[str, ...], shared: SharedRows) -> list[Check]:
     """`rows_in_both_files`, `rows_in_both_without_label` and `duplicates`.
 
     Args:
         train: the training file's rows.
         test: those of the test file.
         told_apart_by: columns with the texts that tell rows apart.
+        shared: the test rows that stand in the training file too.
     """
-    checks = [_rows_in_both(train, test, told_apart_by)]
+    checks = [_rows_in_both(train, test, told_apart_by, shared)]
     if train.labels is not None:
-        checks.append(_without_label(train, test))
+        checks.append(_without_label(len(test.whole), shared))
     return [*checks, _duplicates(train)]
 
 
-def _rows_in_both(train: Rows, test: Rows, told_apart_by: tuple[str, ...]) -> Check:
+def _rows_in_both(train: Rows, test: Rows, told_apart_by: tuple[str, ...], shared: SharedRows) -> Check:
     """Test rows that stand in the training file with the same label tell nothing about new rows."""
-    n_rows = len(test.whole)
-    count = int(np.isin(test.labelled(test.whole), train.labelled(train.whole)).sum())
-    alike = int(np.isin(test.labelled(test.read), train.labelled(train.read)).sum()) - count
+    n_rows, count = len(test.whole), len(shared.same_label)
+    counted = np.zeros(n_rows, dtype=bool)
+    counted[[row - 1 for row in shared.same_label]] = True
+    rounded = count - int(np.isin(test.labelled(test.whole), train.labelled(train.whole)).sum())
+    alike = int((np.isin(test.labelled(test.read), train.labelled(train.read)) & ~counted).sum())
     but = f" {alike} {'differs' if alike == 1 else 'differ'} only in {quoted(told_apart_by)}." if alike else ""
     if not count:
         what = f"No test row is also in the training file.{but}"
         return Check("rows_in_both_files", "ok", what, (), "", {"alike": float(alike)} if alike else {})
     are = "is" if count == 1 else "are"
     compared = LABELLED if train.labels is not None else UNLABELLED
-    what = f"{count} of {n_rows} test rows {are} also in the training file ({compared}).{but}"
+    after = f" {rounded} of them only after rounding numbers to {DIGITS} digits." if rounded else ""
+    what = f"{count} of {n_rows} test rows {are} also in the training file ({compared}).{after}{but}"
     fix = "Remove them from one of the files: they make the model look better than it is."
-    return Check("rows_in_both_files", "warning", what, (), fix, {"rows": float(count), "share": count / n_rows})
+    figures = {"rows": float(count), "share": count / n_rows} | ({"rounded": float(rounded)} if rounded else {})
+    return Check("rows_in_both_files", "warning", what, (), fix, figures)
 
 
-def _without_label(train: Rows, test: Rows) -> Check:
+def _without_label(n_rows: int, shared: SharedRows) -> Check:
     """Test rows that stand in the training file with another label: one of the two is wrong, or nobody can tell."""
-    known = np.isin(test.whole, train.whole)
-    agreeing = np.isin(test.labelled(test.whole), train.labelled(train.whole))
-    agree, disagree = int(agreeing.sum()), int((known & ~agreeing).sum())
+    agree = len(shared.same_label)
+    disagree = len(shared.any_label) - agree
     figures = {"agree": float(agree), "disagree": float(disagree)}
     if not disagree:
         what = "No test row is in the training file with another label only."
@@ -108,7 +124,7 @@ def _without_label(train: Rows, test: Rows) -> Check:
         f" there and {disagree} {are} there with another label only."
     )
     fix = "Look at how the labels came about, or add the columns that tell such rows apart."
-    level: Level = "warning" if disagree >= MANY * len(test.whole) else "ok"
+    level: Level = "warning" if disagree >= MANY * n_rows else "ok"
     return Check("rows_in_both_without_label", level, what, (), fix if level == "warning" else "", figures)
 
 
@@ -130,6 +146,16 @@ def _duplicates(train: Rows) -> Check:
         return Check("duplicates", "ok", what, (), "", figures)
     fix = "Remove repeats that are no observations of their own; look at how equal rows came to different labels."
     return Check("duplicates", "warning", what, (), fix, figures)
+
+
+def _rounded(column: pd.Series) -> pd.Series:
+    """Numbers (n_rows,) by their significant digits, but never coarser than whole numbers: those are often codes."""
+    if column.dtype.kind != "f":
+        return column
+    values = column.to_numpy()
+    sizes = np.log10(np.abs(values), out=np.zeros(len(values)), where=np.isfinite(values) & (values != 0))
+    steps = 10.0 ** (np.clip(np.floor(sizes), -300, DIGITS - 1) - (DIGITS - 1))
+    return pd.Series(np.round(values / steps) * steps + 0.0)  # no negative zero, which hashes otherwise
 
 
 def _hashes(frame: pd.DataFrame) -> Hashes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
@@ -40,9 +40,14 @@ def rank_targets(frame: pd.DataFrame) -> list[str]:
 def nearest(name: str, names: Iterable[str]) -> str:
     """A sentence with the names that look like a wanted one, or with all names where none does."""
     listed = list(names)
-    folded = {other.casefold(): other for other in listed}
-    near = [folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=NEAR_NAMES, cutoff=0.5)]
+    near = near_names(name, listed)
     return f"Did you mean {quoted(near)}?" if near else f"There are {quoted(listed)}."
+
+
+def near_names(name: str, names: Iterable[str]) -> list[str]:
+    """The names that look like a wanted one, the likest first, whatever the case."""
+    folded = {other.casefold(): other for other in names}
+    return [folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=NEAR_NAMES, cutoff=0.5)]
 
 
 def target_missing(train: pd.DataFrame, test: pd.DataFrame, target: str) -> Check:
@@ -53,26 +58,33 @@ def target_missing(train: pd.DataFrame, test: pd.DataFrame, target: str) -> Chec
     if not absent:
         return Check("target_missing", "ok", "The target is in both files.", (target,))
     what = f"The target '{target}' is not in the {' or the '.join(absent)} file."
-    return Check(
-        "target_missing", "refused", what, (target,), nearest(target, (train if "training" in absent else test).columns)
-    )
+    fix = nearest(target, (train if "training" in absent else test).columns)
+    return Check("target_missing", "refused", what, (target,), fix, where=_file(absent))
 
 
 def label_checks(train: pd.Series, test: pd.Series) -> list[Check]:
     """Gaps, classes and their sizes."""
     name = str(train.name)
-    try:
-        learned, judged = labels_of(train), labels_of(test)
-    except TrainingRefusedError as error:
-        return [Check(problem.code, "refused", problem.what, (name,), problem.fix) for problem in error.problems]
-    gaps = [
-        f"{rows_named(labels.gaps)} of the {file} file"
-        for file, labels in (("training", learned), ("test", judged))
-        if labels.gaps
-    ]
+    read: dict[str, Labels] = {}
+    unreadable = []
+    for file, column in (("training", train), ("test", test)):
+        try:
+            read[file] = labels_of(column)
+        except TrainingRefusedError as error:
+            unreadable += [
+                Check(problem.code, "refused", problem.what, (name,), problem.fix, where=_file([file]))
+                for problem in error.problems
+            ]
+    if unreadable:
+        return unreadable
+    learned, judged = read["training"], read["test"]
+    gaps = {file: rows_named(labels.gaps) for file, labels in read.items() if labels.gaps}
     if gaps:
-        what = f"The target '{name}' is empty in {' and in '.join(gaps)}."
-        missing = Check("target_gaps", "refused", what, (name,), "Fill the labels in, or remove the rows.")
+        what = (
+            f"The target '{name}' is empty in {' and in '.join(f'{rows} of the {f} file' for f, rows in gaps.items())}."
+        )
+        fix = "Fill the labels in, or remove the rows."
+        missing = Check("target_gaps", "refused", what, (name,), fix, where=_file(gaps))
     else:
         missing = Check("target_gaps", "ok", "Every row has a label.", (name,))
     return [
@@ -129,6 +141,11 @@ def _class_in_one_file(name: str, learned: Labels, test: pd.Series, judged: Labe
         what = f"No test row has the label {quoted(untested)}: nothing will be known about it."
         return Check("class_in_one_file", "warning", what, (name,), "Add test rows of every class.")
     return Check("class_in_one_file", "ok", "The same classes are in both files.", (name,))
+
+
+def _file(names: Collection[str]) -> str:
+    """The file that a finding is about, of those named."""
+    return "both files" if len(names) > 1 else f"{next(iter(names))} file"
 
 
 def _distinct(column: pd.Series) -> int:

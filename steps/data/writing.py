@@ -58,8 +58,10 @@ def write_summary(run: StepRun, found: Summary) -> None:
 
 
 def write_dataset(run: StepRun, dataset: Dataset, sources: Mapping[str, Source]) -> None:
-    """Log the schema, both frames, and MLflow's inputs. `sources` by context."""
+    """Log the schema, the rows in both files, both frames, and MLflow's inputs. `sources` by context."""
     run.text(_json(dataset.schema.to_dict()), tracking.SCHEMA_FILE)
+    if dataset.shared is not None:
+        run.text(json.dumps(asdict(dataset.shared)), tracking.SHARED_ROWS)
     with tracking.scratch() as folder:
         for path, frame, y in (
             (tracking.TRAIN_FRAME, dataset.train, dataset.y_train),

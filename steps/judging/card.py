@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from steps.judging import verdict, words
+from steps.judging import seen, verdict, words
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
 
@@ -86,6 +86,8 @@ def _row(doc: Mapping[str, Any], name: str, champion: Mapping[str, Any] | None) 
 def _limits(doc: Mapping[str, Any]) -> list[str]:
     """Doubts about the test, checks that found something, and the class that is answered worst."""
     found = verdict.doubts(doc)
+    if (doc.get("shared_rows") or {}).get("count") and not seen.matters(doc):  # else it stands at the top
+        found.append(seen.sentence(doc))
     found += [check["what"] for check in doc["dataset"]["checks"] if check["level"] != "ok"]
     occurring = [each for each in doc["per_class"] if each["rows"]]
     if len(doc["per_class"]) > 2 and occurring:  # noqa: PLR2004 (two classes are in the figures)

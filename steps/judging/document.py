@@ -7,6 +7,10 @@
     dataset       run_id, target, classes, rows, counts (rows of each class), train_rows, train_counts, train_sha256,
                   test_sha256, judged_before (models that this test file has judged), checks
     figures       by name: value, low, high; null where the rows do not define it
+    shared_rows   null where nobody has counted them; count and share of the test rows that also stand in the training
+                  file with their label, any_label (whatever the label there), rows_without (the others),
+                  figures_without (the figures on those; null for none shared, or too few others), differences
+                  (positive: better on the others than on all rows)
     per_class     in the order of the classes: label, rows, precision, recall, f1, roc_auc
     confusion     counts, truth in rows, answer in columns
     constant      figures, difference (of the primary figure), beaten
@@ -31,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from steps.judging import answers, curves, intervals, metrics, resampling
+from steps.judging import answers, curves, intervals, metrics, resampling, sharing
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import Plot
 from steps.records import Dataset
@@ -88,6 +92,7 @@ def document(
         },
         "dataset": _dataset(judgement, dataset, judged_before),
         "figures": _figures(candidate),
+        "shared_rows": sharing.found(judgement, dataset.shared),
         "per_class": _per_class(judgement),
         "confusion": metrics.confusion(judgement.y, candidate.predicted, n_classes, once)[0].astype(int).tolist(),
         "constant": {

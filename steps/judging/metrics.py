@@ -28,6 +28,7 @@ EPSILON = float(np.finfo(np.float64).eps)  # scikit-learn's clipping, so that on
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def better(metric: str, a: float, b: float) -> bool:
@@ -111,7 +112,7 @@ def squared_errors(y: Ints, scores: Floats, positive_at: int | None) -> Floats:
     return np.asarray(((scores - truth) ** 2).sum(axis=1))
 
 
-def ranking(truth: np.ndarray[Any, np.dtype[np.bool_]], score: Floats, weights: Floats) -> tuple[Floats, Floats]:
+def ranking(truth: Bools, score: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Area under the ROC curve and average precision of one class against the rest, each (n_weightings,).
 
     Sorted once; equal scores share one threshold. NaN where the rows lack the class or have nothing else.

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from steps.judging import verdict, words
+from steps.judging import seen, verdict, words
 from steps.judging.canvas import LOOK, Plot
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
@@ -78,6 +78,8 @@ def _trust(doc: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "summary": verdict.trust(doc),
         "notes": verdict.doubts(doc),
+        "shared": seen.sentence(doc),
+        "without": seen.table(doc),
         "problems": problems,
         "passed": passed,
         "passed_summary": f"{words.counted(len(passed), 'check')} found nothing",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from steps.judging import metrics
-from steps.judging.metrics import Floats, Ints
+from steps.judging.metrics import Bools, Floats, Ints
 
 SEED = 1
 RESAMPLES = 2000
@@ -36,8 +36,17 @@ def weights(n_rows: int, resamples: int) -> Iterator[Floats]:
         yield np.array(drawn, dtype=np.float64)
 
 
-def resampled(y: Ints, scores: Floats, predicted: Ints, positive_at: int | None) -> dict[str, Floats]:
-    """Every figure on every resample of the rows; arguments as for `metrics.figures`.
+def resampled(
+    y: Ints, scores: Floats, predicted: Ints, positive_at: int | None, is_counted: Bools | None = None
+) -> dict[str, Floats]:
+    """Every figure on every resample of the rows; the first four arguments as for `metrics.figures`.
+
+    Args:
+        y: (n_rows,).
+        scores: (n_rows, n_classes).
+        predicted: (n_rows,).
+        positive_at: position or None.
+        is_counted: (n_rows,) rows that the figures are of; the others are drawn all the same, and do not count.
 
     Returns:
         For each name (n_resamples,), NaN where a resample does not define the figure. Two models judged on the same
@@ -45,7 +54,7 @@ def resampled(y: Ints, scores: Floats, predicted: Ints, positive_at: int | None)
     """
     n_rows, n_classes = scores.shape
     blocks = [
-        metrics.weighted(y, scores, predicted, positive_at, block)
+        metrics.weighted(y, scores, predicted, positive_at, block if is_counted is None else block * is_counted)
         for block in weights(n_rows, number(n_rows, n_classes))
     ]
     return {name: np.concatenate([block[name] for block in blocks]) for name in metrics.METRICS}

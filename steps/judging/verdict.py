@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from steps.judging import words
+from steps.judging import seen, words
 from steps.judging.intervals import Figure
 from steps.judging.words import count, counted, figure, number, percent, short
 
@@ -43,6 +43,8 @@ def sentences(doc: Doc) -> list[str]:
     if doc["model"]["positive"] is not None:
         target, positive = short(str(doc["dataset"]["target"])), short(str(doc["model"]["positive"]))
         said.append(f"Positive means {target} = \u201c{positive}\u201d.")
+    if seen.matters(doc):
+        said.append(seen.sentence(doc))
     return said
 
 
@@ -54,6 +56,8 @@ def trust(doc: Doc) -> str:
     found = [counted(refused, "refusal")] if refused else []
     found += [counted(warned, "warning")] if warned else []
     said = f"{counted(len(checks), 'check')} of the two files: {' and '.join(found) or 'nothing found'}."
+    if not found and doubts(doc):
+        said = f"{counted(len(checks), 'check')} of the two files found nothing; what weakens the test stands below."
     before = doc["dataset"]["judged_before"]
     if not before:
         return f"{said} This test file judges its first model."

@@ -45,7 +45,7 @@ def test_a_dataset_run_holds_everything(store, files):
     assert run.info.status == "FINISHED"
     assert artifacts(store, dataset.run_id) == {
         "raw/train/loans_train.csv", "raw/test/test.csv", "data/train.parquet", "data/test.parquet", "schema.json",
-        "checks.json", "checks.html", "summary.json",
+        "checks.json", "checks.html", "summary.json", "shared_rows.json",
     }  # fmt: skip
     assert run.data.tags[tracking.DATASET_RUN] == dataset.run_id
     assert run.data.tags[tracking.DATASET_TARGET] == "approved"
