@@ -128,6 +128,7 @@ def answer_of(found: Summary) -> dict[str, Any]:
         "rows": dict(found.rows),
         "columns": [dict(column) for column in found.columns],
         "targets": list(found.target_guesses),
+        "formats": {part: dict(found.formats[part]) for part in found.formats},
         "options": found.options.texts(),
         "checks": [{**asdict(check), "columns": list(check.columns)} for check in found.checks],
     }

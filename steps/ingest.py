@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,7 @@ from steps.data.checks import Compared, compare
 from steps.data.datasets import Source, Summary, dataset_key, find, get_run, load, load_schema, raw, summary
 from steps.data.files import fetch
 from steps.data.kinds import EXAMPLE
+from steps.data.noticed import reading_checks
 from steps.data.options import POLICIES, Options, options_of
 from steps.data.profile import AUTO, Labels, labels_of, target_of
 from steps.data.readers import MAX_COLUMNS, MAX_MIB, Table, read
@@ -96,10 +97,18 @@ def ingest_into(
     found = compared.features
     schema = InputSchema(found.columns, target_of(target, labels), found.left_out, options.unseen_category)
     dataset = datasets.dataset_of(
-        run.run_id, schema, first.frame, second.frame, compared.checks, train.sha256, test.sha256, compared.shared
+        run.run_id,
+        schema,
+        first.frame,
+        second.frame,
+        compared.checks,
+        train.sha256,
+        test.sha256,
+        compared.shared,
+        asdict(first.format),
     )
     writing.write_dataset(run, dataset, {writing.TRAINING: train, writing.TESTING: test})
-    made = replace(_summary(run, first, second, compared, target), options=options)
+    made = _summary(run, first, second, compared, target, options)
     _end(run, made, dataset_key(train.sha256, test.sha256, target, options))
     return dataset
 
@@ -128,7 +137,7 @@ def ingest_without_target(
         first, second = _begin(run, train, test, max_mib, max_columns)
         compared = _compare(first, second, None, options)
         _finish_checks(run, compared)
-        made = replace(_summary(run, first, second, compared, None), options=options)
+        made = _summary(run, first, second, compared, None, options)
         _end(run, made, key)
     return made
 
@@ -207,15 +216,12 @@ def _begin(run: StepRun, train: Source, test: Source, max_mib: float, max_column
             problems += error.problems
     if problems:
         raise FileRefusedError(*problems)
-    for table in tables:
-        for notice in table.notices:
-            log.info("read: %s", notice.what)
     return tables[0], tables[1]
 
 
 def _compare(train: Table, test: Table, target: str | None, options: Options) -> Compared:
-    """Ask every question about both tables."""
-    return compare(
+    """Ask every question about both tables, and add what was noticed on reading them."""
+    compared = compare(
         train.frame,
         test.frame,
         target,
@@ -224,6 +230,7 @@ def _compare(train: Table, test: Table, target: str | None, options: Options) ->
         kinds=options.kinds,
         unseen_category=options.unseen_category,
     )
+    return replace(compared, checks=(*reading_checks(train, test), *compared.checks))
 
 
 def _finish_checks(run: StepRun, compared: Compared) -> None:
@@ -236,7 +243,9 @@ def _finish_checks(run: StepRun, compared: Compared) -> None:
         raise TrainingRefusedError(*compared.problems)
 
 
-def _summary(run: StepRun, train: Table, test: Table, compared: Compared, target: str | None) -> Summary:
+def _summary(
+    run: StepRun, train: Table, test: Table, compared: Compared, target: str | None, options: Options
+) -> Summary:
     """What `/upload` answers."""
     found = compared.features
     described = {
@@ -249,7 +258,8 @@ def _summary(run: StepRun, train: Table, test: Table, compared: Compared, target
     columns = tuple(described[name] for name in train.frame.columns if name in described)
     rows = {"train": len(train.frame), "test": len(test.frame)}
     guesses = tuple(name for name in rank_targets(train.frame) if name in test.frame.columns)
-    return Summary(run.run_id, target, rows, columns, guesses, compared.checks)
+    formats = {"train": asdict(train.format), "test": asdict(test.format)}
+    return Summary(run.run_id, target, rows, columns, guesses, compared.checks, formats, options)
 
 
 def _end(run: StepRun, made: Summary, key: str) -> None:

@@ -53,6 +53,7 @@ class Dataset:
     train_sha256: str
     test_sha256: str
     shared: SharedRows | None = None  # None where nobody has counted them
+    read_as: Mapping[str, Any] = field(default_factory=dict)  # the format of the training file
 
 
 @dataclass(frozen=True)

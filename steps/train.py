@@ -80,7 +80,7 @@ def train_into(run: StepRun, dataset: Dataset, options: Mapping[str, str]) -> Ca
         best = _choose(ranked, plan)
         _log_leaderboard(run, ranked, best, plan)
         _log_out_of_fold(run, best, schema)
-        model_uri = _log_model(best, schema, plan, folder)
+        model_uri = _log_model(best, schema, plan, dataset.read_as, folder)
     run.metrics({**_prefixed(best.figures), "candidates": len(ranked)})
     run.tags({tracking.MODEL: best.tried.model, tracking.MODEL_URI: model_uri})
     return Candidate(
@@ -266,13 +266,12 @@ def _log_out_of_fold(run: StepRun, best: Ranked, schema: InputSchema) -> None:
         run.files(folder)
 
 
-def _log_model(best: Ranked, schema: InputSchema, plan: SearchPlan, folder: Path) -> str:
+def _log_model(best: Ranked, schema: InputSchema, plan: SearchPlan, read_as: Mapping[str, Any], folder: Path) -> str:
     """Write the package and log it as an MLflow model; its URI."""
     packaged = folder / "package"
     packaged.mkdir()
-    package.save(
-        packaged, best.tried.pipeline.read_bytes(), schema, plan.threshold, model=best.tried.model, metric=plan.metric
-    )
+    facts = {"model": best.tried.model, "metric": plan.metric, "read_as": dict(read_as)}
+    package.save(packaged, best.tried.pipeline.read_bytes(), schema, plan.threshold, **facts)
     info = mlflow.pyfunc.log_model(
         name="model",
         python_model=str(PROJECT / "pyfunc" / "entry.py"),

@@ -16,6 +16,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -56,6 +57,7 @@ class Summary:
     columns: tuple[Mapping[str, Any], ...]  # name, kind, missing, reason, read (by the model)
     target_guesses: tuple[str, ...]
     checks: tuple[Check, ...]
+    formats: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # train, test: how each was read
     options: Options = field(default_factory=Options)
 
 
@@ -114,7 +116,7 @@ def load(run_id: str) -> Dataset:
         train = pd.read_parquet(tracking.artifact(found, tracking.TRAIN_FRAME, str(folder)))
         test = pd.read_parquet(tracking.artifact(found, tracking.TEST_FRAME, str(folder)))
     hashes = run.data.tags[tracking.TRAIN_SHA256], run.data.tags[tracking.TEST_SHA256]
-    return dataset_of(found, schema, train, test, _load_checks(found), *hashes, _load_shared(found))
+    return dataset_of(found, schema, train, test, _load_checks(found), *hashes, _load_shared(found), _read_as(found))
 
 
 def dataset_of(
@@ -126,6 +128,7 @@ def dataset_of(
     train_sha256: str,
     test_sha256: str,
     shared: SharedRows | None = None,
+    read_as: Mapping[str, Any] = MappingProxyType({}),
 ) -> Dataset:
     """The record of two frames (n_rows, any) with the schema's columns and the target."""
     target = schema.target.name
@@ -140,6 +143,7 @@ def dataset_of(
         train_sha256=train_sha256,
         test_sha256=test_sha256,
         shared=shared,
+        read_as=read_as,
     )
 
 
@@ -164,7 +168,10 @@ def summary(run_id: str) -> Summary:
     stored = _load_json(found, SUMMARY_FILE)
     target = run.data.tags[tracking.DATASET_TARGET] if has_target(run) else None
     columns, guesses = tuple(stored["columns"]), tuple(stored["target_guesses"])
-    return Summary(found, target, stored["rows"], columns, guesses, _load_checks(found), options_of(stored["options"]))
+    options = options_of(stored.get("options", {}))
+    return Summary(
+        found, target, stored["rows"], columns, guesses, _load_checks(found), stored.get("formats", {}), options
+    )
 
 
 def raw(run_id: str) -> tuple[Source, Source]:
@@ -202,6 +209,12 @@ def _load_checks(run_id: str) -> tuple[Check, ...]:
     """The checks of a dataset run."""
     stored = _load_json(run_id, tracking.CHECKS_FILE)
     return tuple(Check(**{**check, "columns": tuple(check["columns"])}) for check in stored)
+
+
+def _read_as(run_id: str) -> Mapping[str, Any]:
+    """The format that the training file was read in; empty in a run from before it was kept."""
+    found: Mapping[str, Any] = _load_json(run_id, SUMMARY_FILE).get("formats", {}).get("train", {})
+    return found
 
 
 def _load_shared(run_id: str) -> SharedRows | None:

@@ -53,7 +53,7 @@ def write_checks(run: StepRun, checks: tuple[Check, ...]) -> None:
 
 def write_summary(run: StepRun, found: Summary) -> None:
     """Log what `/upload` answers."""
-    kept = {key: asdict(found)[key] for key in ("rows", "columns", "target_guesses")}
+    kept = {key: asdict(found)[key] for key in ("rows", "columns", "target_guesses", "formats")}
     run.text(_json({**kept, "options": found.options.texts()}), SUMMARY_FILE)
 
 
