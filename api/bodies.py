@@ -11,7 +11,6 @@ import pandas as pd
 from fastapi import Request
 
 from api.problems import MediaTypeError, TooLargeError, TooSlowError
-from pyfunc.cells import Kind
 from pyfunc.errors import FileRefusedError, Problem
 from pyfunc.schema import InputSchema, Notice
 from steps.data import readers
@@ -79,14 +78,13 @@ def frame_of(body: bytes, kind: str, schema: InputSchema, settings: Settings) ->
         raise FileRefusedError(Problem("body_empty", "The body is empty.", WHERE, "Send at least one row."))
     if kind == JSON:
         return _from_json(body, settings), []
-    commas = [column.name for column in schema.columns if column.kind is Kind.NUMBER]
     table = readers.read(
         body,
         f"body.{ENDINGS[kind]}",
         WHERE,
         max_mib=settings.max_mib,
         max_columns=settings.max_columns,
-        decimal_comma=commas,
+        decimal_comma=schema.decimal_comma_names,
     )
     if table.format.kind != ENDINGS[kind]:
         what = f"The body is {table.format.kind}, not what the Content-Type says."

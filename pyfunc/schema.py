@@ -28,35 +28,15 @@ import pandas as pd
 
 from pyfunc import cells
 from pyfunc.cells import Converted, Kind
-from pyfunc.errors import Problem, SchemaMismatchError, quoted, rows_named
+from pyfunc.errors import Problem, SchemaMismatchError, quoted
+from pyfunc.faults import FIX_OF, WHAT_OF, cell_problems
 from pyfunc.spelling import PLAIN, Spelling
+
+__all__ = ["FIX_OF", "WHAT_OF", "Column", "InputSchema", "LeftOut", "Notice", "Target", "UnseenCategory"]
 
 UnseenCategory = Literal["missing", "warn", "reject"]
 SCHEMA_FORMAT = 2  # raise it when a reader of the old format would misread the new one; keep a reader for the old
 FLAT_TIMEZONE = 1  # the format in which a column had a timezone and no spelling
-
-FIX_OF = {
-    "not_a_number": "Send a number, or leave the cell empty for a missing value.",
-    "infinite_number": "Send a finite number, or leave the cell empty for a missing value.",
-    "integer_too_large": f"Whole numbers beyond {cells.EXACT_INTEGER:.0f} lose digits: send such a code as text.",
-    "number_too_large": f"Numbers beyond {cells.LARGEST_NUMBER:.2g} cannot be computed with: correct the cell.",
-    "not_text": "Send text, a number or true/false in a cell, not a list or an object.",
-    "not_a_boolean": "Send true or false, or leave the cell empty for a missing value.",
-    "not_a_datetime": "Send ISO 8601 text such as 2024-05-31 or 2024-05-31T13:45:00.",
-    "no_time_zone": "Send the time with its zone, such as 2024-05-31T13:45:00+02:00.",
-    "unwanted_time_zone": "Send the time without a zone: the training file had none.",
-}
-WHAT_OF = {
-    "not_a_number": "is not a number",
-    "infinite_number": "is not a finite number",
-    "integer_too_large": "is a whole number too large to be exact",
-    "number_too_large": "is too large a number",
-    "not_text": "is neither text nor a number",
-    "not_a_boolean": "is neither true nor false",
-    "not_a_datetime": "is not a date or time",
-    "no_time_zone": "has no time zone",
-    "unwanted_time_zone": "has a time zone",
-}
 
 
 @dataclass(frozen=True)
@@ -127,6 +107,11 @@ class InputSchema:
         """Names of the columns that the model reads, in its order."""
         return [column.name for column in self.columns]
 
+    @property
+    def decimal_comma_names(self) -> list[str]:
+        """Number columns in which a CSV reader may take `1,5` for 1.5; the others read their commas themselves."""
+        return [c.name for c in self.columns if c.kind is Kind.NUMBER and not c.spelling.reads_commas]
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {"format": SCHEMA_FORMAT, **json.loads(json.dumps(asdict(self)))}
@@ -176,10 +161,12 @@ class InputSchema:
                 result = cells.convert(
                     frame.iloc[:, position[column.name]], column.kind, column.spelling, self.missing_tokens
                 )
-                problems += _cell_problems(column.name, result, where)
+                unseen = _unseen_rows(column, result)
+                problems += cell_problems(column.name, result.wrong, where, column.spelling)
+                if unseen and self.unseen_category == "reject":
+                    problems += cell_problems(column.name, {"unseen_category": unseen}, where)
                 if not result.wrong:
-                    values, seen = _against_training(column, result.values)
-                    converted[column.name] = values
+                    converted[column.name], seen = _against_training(column, result, unseen, self.unseen_category)
                     notices += seen
         if problems:
             raise SchemaMismatchError(*problems)
@@ -230,42 +217,43 @@ def _shape_problems(rows: int, repeated: list[str], absent: list[str], where: st
     return problems
 
 
-def _cell_problems(name: str, result: Converted, where: str) -> list[Problem]:
-    """One problem per column and code, naming the rows."""
-    return [
-        Problem(code, f"'{name}' {WHAT_OF[code]} in {rows_named(rows)}.", where, FIX_OF[code])
-        for code, rows in result.wrong.items()
-    ]
+def _unseen_rows(column: Column, result: Converted) -> list[int]:
+    """1-based rows with a category, or a boolean's word, that training has not seen."""
+    if column.kind is not Kind.CATEGORY:
+        return result.unseen
+    texts = result.values  # noqa: PD011 (a field of ours)
+    return [int(at) + 1 for at in np.flatnonzero(texts.notna() & ~texts.isin(column.categories))]
 
 
-def _against_training(column: Column, values: pd.Series) -> tuple[pd.Series, list[Notice]]:
-    """Unseen categories become missing, numbers outside the training range stay; both are counted and named.
+def _against_training(
+    column: Column, result: Converted, unseen: list[int], policy: UnseenCategory
+) -> tuple[pd.Series, list[Notice]]:
+    """What training has not seen is counted and named; unseen categories become missing where the policy says so.
 
     So are gaps where training had none: the model has learned nothing about them.
     """
-    gaps = int(values.isna().sum()) if column.missing == 0 else 0
-    values, notices = _unlike_training(column, values)
+    values = result.values  # noqa: PD011 (a field of ours)
+    notices = []
+    gaps = int(values.isna().sum()) - len(result.unseen) if column.missing == 0 else 0
+    if unseen:
+        is_kept = policy == "warn" and column.kind is Kind.CATEGORY
+        means = "handed to the model as it stands" if is_kept else "counted as missing"
+        said = "a category" if column.kind is Kind.CATEGORY else "a value"
+        what = f"'{column.name}' has {_cells(len(unseen))} with {said} that training has not seen; {means}."
+        notices.append(Notice("unseen_category", what, (column.name,), len(unseen)))
+        if not is_kept:
+            values = values.mask(np.isin(np.arange(len(values)), np.array(unseen) - 1), np.nan)
+    if column.kind is Kind.NUMBER and column.minimum is not None and column.maximum is not None:
+        count = int(((values < float(column.minimum)) | (values > float(column.maximum))).sum())
+        if count:
+            what = f"'{column.name}' has {_cells(count)} outside the range seen in training."
+            notices.append(Notice("out_of_range", what, (column.name,), count))
     if gaps:
         what = f"'{column.name}' has {'1 gap' if gaps == 1 else f'{gaps} gaps'}; training had none there."
         notices.append(Notice("missing_value", what, (column.name,), gaps))
     return values, notices
 
 
-def _unlike_training(column: Column, values: pd.Series) -> tuple[pd.Series, list[Notice]]:
-    """Categories and numbers that training has not seen."""
-    if column.kind is Kind.CATEGORY:
-        unseen = values.notna() & ~values.isin(column.categories)
-        count = int(unseen.sum())
-        if not count:
-            return values, []
-        cells_named = "1 cell" if count == 1 else f"{count} cells"
-        what = f"'{column.name}' has {cells_named} with a category that training has not seen; counted as missing."
-        return values.mask(unseen, np.nan), [Notice("unseen_category", what, (column.name,), count)]
-    if column.kind is Kind.NUMBER and column.minimum is not None and column.maximum is not None:
-        count = int(((values < float(column.minimum)) | (values > float(column.maximum))).sum())
-        if count:
-            what = (
-                f"'{column.name}' has {count} {'cell' if count == 1 else 'cells'} outside the range seen in training."
-            )
-            return values, [Notice("out_of_range", what, (column.name,), count)]
-    return values, []
+def _cells(count: int) -> str:
+    """A number of cells for a sentence."""
+    return "1 cell" if count == 1 else f"{count} cells"

@@ -19,7 +19,6 @@ import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-from pyfunc.cells import Kind
 from pyfunc.errors import FileRefusedError, ModelUnavailableError, Problem
 from pyfunc.model import Scorer
 from pyfunc.schema import Notice
@@ -76,8 +75,8 @@ def score_into(
     cut = _checked(target, threshold)
     content, name = fetch(data, "data", max_mib)
     scorer = _scorer(model)
-    numbers = [column.name for column in scorer.schema.columns if column.kind is Kind.NUMBER]
-    table = read(content, name, max_mib=max_mib, max_columns=max_columns, decimal_comma=numbers)
+    commas = scorer.schema.decimal_comma_names
+    table = read(content, name, max_mib=max_mib, max_columns=max_columns, decimal_comma=commas)
     answers, notices = scorer.answer(table.frame, name, cut)
     write(answers, target)
     counts = _counts(notices)

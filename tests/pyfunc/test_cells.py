@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pyfunc import cells
 from pyfunc.cells import Kind, Spelling, convert, objects, text_of
+from pyfunc.scalars import number_of
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.dates(), st.datetimes(), st.times(),
@@ -138,7 +139,7 @@ def test_fast_and_careful_reading_of_numbers_agree(texts):
     """What the fast path accepts is what the careful one reads, to the last bit."""
     fast = cells._plain_numbers(np.array(texts, dtype=object))
     if fast is not None:
-        assert fast.tolist() == [cells._number(text) for text in texts]
+        assert fast.tolist() == [number_of(text, Spelling(), frozenset()) for text in texts]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
@@ -166,10 +167,26 @@ def test_booleans_by_their_text(cell, expected):
     assert values([cell], Kind.BOOLEAN) == [expected]
 
 
-@pytest.mark.parametrize("cell", ["yes", 2, 0.5, "t", [True], dt.date(2024, 1, 1)])
-def test_what_is_no_boolean_is_named(cell):
-    """Nothing else is a boolean."""
+@pytest.mark.parametrize("cell", ["yes", 2, 0.5, "t", "01", dt.date(2024, 1, 1)])
+def test_what_is_none_of_the_words_is_unseen(cell):
+    """Another text or number is missing and its row is known; it is no fault of the cell."""
+    result = convert(pd.Series([True, cell], dtype=object), Kind.BOOLEAN)
+    assert (result.wrong, result.unseen) == ({}, [2])
+    assert result.values.isna().tolist() == [False, True]  # noqa: PD011 (a field of ours)
+
+
+@pytest.mark.parametrize("cell", [[True], {}, b"true"])
+def test_nested_cells_are_no_booleans(cell):
+    """Lists, objects and bytes have no text that could be a word."""
     assert wrong([True, cell], Kind.BOOLEAN) == {"not_a_boolean": [2]}
+
+
+@pytest.mark.parametrize("cells_given", [["YES", " no "], [True, False], [1, 0], ["1.0", "0.0"], ["true", "FALSE"]])
+def test_a_column_with_words_takes_its_words_and_the_plain_ones(cells_given):
+    """The column's own words in any casing, true and false, 1 and 0 are accepted side by side."""
+    spelling = Spelling(words=("No", "Yes"))
+    assert convert(pd.Series(cells_given, dtype=object), Kind.BOOLEAN, spelling).values.tolist() == [1.0, 0.0]  # noqa: PD011
+    assert convert(pd.Series(["ja"], dtype=object), Kind.BOOLEAN, spelling).unseen == [1]
 
 
 def test_boolean_dtypes_and_gaps():

@@ -111,7 +111,7 @@ def test_numbers_out_of_range_are_kept_and_counted():
 def test_everything_wrong_is_said_at_once_without_values():
     """Missing columns and all wrong cells come in one answer, with rows and never with cells."""
     rows = [
-        {"age": "SECRET", "employed": "SECRET", "since": "SECRET", "seen": "2020-01-01"},
+        {"age": "SECRET", "employed": ["SECRET"], "since": "SECRET", "seen": "2020-01-01"},
         {"age": np.inf, "employed": None, "since": None, "seen": None},
     ]
     found = problems(pd.DataFrame(rows))
