@@ -41,5 +41,6 @@ def accepted(check: Check, codes: Collection[str]) -> Check:
     if check.level != "refused" or check.code not in codes:
         return check
     if check.code in ACCEPTABLE:
-        return replace(check, level="warning", what=f"{check.what} Accepted on request.")
+        fix = check.fix.replace(f"; then accept {check.code}", "")
+        return replace(check, level="warning", what=f"{check.what} Accepted on request.", fix=fix)
     return replace(check, fix=f"{check.fix} It cannot be accepted; only {quoted(ACCEPTABLE)} can.".strip())

@@ -5,12 +5,10 @@ Every question is asked and answered, so that one refusal names everything that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 
-import jinja2
 import pandas as pd
 
 from pyfunc.cells import Kind
@@ -29,13 +27,11 @@ from steps.data.targets import label_checks, near_names, nearest, target_missing
 from steps.data.time_order import time_order
 from steps.records import Check, SharedRows
 
-TEMPLATES = Path(__file__).parent / "templates"
-LOOK = Path(__file__).parents[1] / "judging" / "templates" / "look.css"  # the one look of every page
 TRAINING, TEST, BOTH = "training file", "test file", "both files"
 WHERE = {
     TEST: ("type_mismatch", "unseen_category", "few_rows_a_class"),
     BOTH: (
-        "class_in_one_file", "column_in_one_file", "rows_in_both_files", "rows_in_both_without_label", "label_shift",
+        "class_in_one_file", "rows_in_both_files", "rows_in_both_without_label", "label_shift",
         "drift", "column_drift", "time_order",
     ),
 }  # fmt: skip  # the rest is in the training file, or says itself where it is
@@ -113,16 +109,6 @@ def compare(
     return Compared(tuple(accepted(_placed(check), accept) for check in checks), found, shared)
 
 
-def checks_html(checks: Iterable[Check]) -> str:
-    """A self-contained page: what was refused first, then warnings, then what is in order."""
-    order = {"refused": 0, "warning": 1, "ok": 2}
-    listed = sorted(checks, key=lambda check: order[check.level])
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
-    look = LOOK.read_text(encoding="utf-8") if LOOK.is_file() else ""
-    counts = {level: sum(check.level == level for check in listed) for level in order}
-    return environment.get_template("checks.html").render(checks=listed, counts=counts, look=look)
-
-
 def _ignored(train: pd.DataFrame, target: str | None, ignore: Collection[str]) -> Check:
     """Columns to leave out have to exist, and the target is not one of them."""
     unknown = tuple(name for name in ignore if name not in train.columns)
@@ -168,7 +154,7 @@ def _columns_in_one_file(found: Features, train: pd.DataFrame, test: pd.DataFram
     if extra:
         what = f"Only the test file has {quoted(extra)}; not used."
         fix = "Add the columns to the training file, if they matter."
-        return Check("column_in_one_file", "warning", what, extra, fix)
+        return Check("column_in_one_file", "warning", what, extra, fix, where=TEST)
     return Check("column_in_one_file", "ok", "The test file has every column that the model reads.")
 
 

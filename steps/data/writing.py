@@ -21,8 +21,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from pyfunc.cells import Kind
 from pyfunc.schema import InputSchema
 from steps import tracking
-from steps.data.checks import checks_html
 from steps.data.datasets import SUMMARY_FILE, Source, Summary
+from steps.data.page import checks_html
 from steps.records import Check, Dataset
 from steps.tracking import StepRun
 

@@ -241,6 +241,7 @@ def test_a_refusal_can_be_accepted():
     assert "accept" in compare(*DISGUISED, "y").problems[0].fix
     assert compared.problems == ()
     assert (check.level, check.what.endswith(" Accepted on request.")) == ("warning", True)
+    assert "accept" not in check.fix
 
 
 def test_what_cannot_be_learned_from_stays_refused():
