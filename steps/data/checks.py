@@ -224,7 +224,8 @@ def _unseen(found: Features, test: dict[str, pd.Series], policy: UnseenCategory)
         fix = "Add training rows of them, remove the test rows, or let `unseen_category` be missing or warn."
         return Check("unseen_category", "refused", f"{what}.", unseen, fix, figures)
     what += "; they count as missing." if policy == "missing" else "; the model knows them as unknown."
-    return Check("unseen_category", "warning", what, unseen, "", figures)
+    fix = "Add training rows with them, or merge them into categories that training has."
+    return Check("unseen_category", "warning", what, unseen, fix, figures)
 
 
 def _statistics(both: _Both, target: str | None) -> tuple[list[Check], SharedRows]:

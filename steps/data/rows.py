@@ -3,7 +3,7 @@
 Rows are compared by what the model reads, in the training file's types, and by texts that name them or say something
 about them (names, prose) where both files have such a column: two passengers with the same fare are two passengers.
 Numbers that only count rows are not compared, because a copied row is often counted anew. Across the two files numbers
-are compared by six significant digits, because one of the files may have gone through a program that writes no more.
+are also compared by fewer digits, because one of the files may have gone through a program that keeps no more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from steps.records import Check, Level, SharedRows
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
 MANY = 0.01  # share of the training rows from which on repeats and contradictions are worth a warning
-DIGITS = 6  # significant digits that every program writes; what float32 holds
+DIGITS = (7, 6)  # significant digits that programs write, beside float32 and all
+FEWEST_ROUNDED, BY_CHANCE = 3, 3  # rows that rounding makes equal; times as many as in either file, where it is chance
 UNLABELLED = "columns that are read"
 LABELLED = "label and columns that are read"
 
@@ -35,7 +36,7 @@ class Rows:
 
     read: Hashes  # what the model reads
     whole: Hashes  # with the texts that tell rows apart
-    rounded: Hashes  # the whole, numbers by their significant digits
+    rounded: tuple[Hashes, ...]  # the whole, numbers with fewer digits, by how they were rounded
     labels: Ints | None
 
     def labelled(self, hashes: Hashes) -> Hashes:
@@ -60,19 +61,33 @@ def names_of(found: Features, train: pd.DataFrame, test: pd.DataFrame) -> dict[s
 
 def rows_of(values: Mapping[str, pd.Series], texts: Mapping[str, pd.Series], labels: Ints | None) -> Rows:
     """Hash the rows of a file; `values` and `texts` are columns (n_rows,) by name, in the same order for both files."""
-    read = _hashes(pd.DataFrame(values))
-    rounded = _hashes(pd.DataFrame({name: _rounded(column) for name, column in values.items()}))
-    if not texts:
-        return Rows(read, read, rounded, labels)
-    told = _hashes(pd.DataFrame(texts))
-    return Rows(read, pd.util.hash_array(read ^ told), pd.util.hash_array(rounded ^ told), labels)
+    n_rows = len(next(iter(values.values())))
+    numbers = pd.DataFrame({name: column for name, column in values.items() if column.dtype.kind == "f"})
+    others = _hashes(pd.DataFrame({name: values[name] for name in values if name not in numbers}), n_rows)
+    told = _together(others, _hashes(pd.DataFrame(texts), n_rows)) if texts else others
+    exact = _hashes(numbers, n_rows)
+    rounded = tuple(_together(told, _hashes(each, n_rows)) for each in _rounded(numbers)) if numbers.size else ()
+    return Rows(_together(others, exact), _together(told, exact), rounded, labels)
 
 
 def shared_rows(train: Rows, test: Rows) -> SharedRows:
-    """Which test rows stand in the training file too; without labels, with any."""
-    same = np.isin(test.labelled(test.rounded), train.labelled(train.rounded))
-    known = np.isin(test.rounded, train.rounded)
-    return SharedRows(*(tuple(int(at) + 1 for at in np.flatnonzero(mask)) for mask in (same, known | same)))
+    """Which test rows stand in the training file too; without labels, with any.
+
+    Rows that are equal only after rounding count where rounding tells more than chance: not where it makes rows of one
+    file equal as well (a table with a single column of numbers).
+    """
+    same = np.isin(test.labelled(test.whole), train.labelled(train.whole))
+    known = np.isin(test.whole, train.whole)
+    for ours, theirs in zip(test.rounded, train.rounded, strict=True):
+        found = np.isin(ours, theirs) & ~known
+        merged = sum(
+            len(np.unique(exact)) - len(np.unique(rounded))
+            for exact, rounded in ((test.whole, ours), (train.whole, theirs))
+        )
+        if found.sum() >= FEWEST_ROUNDED and found.sum() > BY_CHANCE * merged:
+            known = known | found
+            same = same | (found & np.isin(test.labelled(ours), train.labelled(theirs)))
+    return SharedRows(*(tuple(int(at) + 1 for at in np.flatnonzero(mask)) for mask in (same, known)))
 
 
 def row_checks(train: Rows, test: Rows, told_apart_by: tuple[str, ...], shared: SharedRows) -> list[Check]:
@@ -103,7 +118,7 @@ def _rows_in_both(train: Rows, test: Rows, told_apart_by: tuple[str, ...], share
         return Check("rows_in_both_files", "ok", what, (), "", {"alike": float(alike)} if alike else {})
     are = "is" if count == 1 else "are"
     compared = LABELLED if train.labels is not None else UNLABELLED
-    after = f" {rounded} of them only after rounding numbers to {DIGITS} digits." if rounded else ""
+    after = f" {rounded} of them only after rounding numbers to what fewer digits hold." if rounded else ""
     what = f"{count} of {n_rows} test rows {are} also in the training file ({compared}).{after}{but}"
     fix = "Remove them from one of the files: they make the model look better than it is."
     figures = {"rows": float(count), "share": count / n_rows} | ({"rounded": float(rounded)} if rounded else {})
@@ -148,16 +163,24 @@ def _duplicates(train: Rows) -> Check:
     return Check("duplicates", "warning", what, (), fix, figures)
 
 
-def _rounded(column: pd.Series) -> pd.Series:
-    """Numbers (n_rows,) by their significant digits, but never coarser than whole numbers: those are often codes."""
-    if column.dtype.kind != "f":
-        return column
-    values = column.to_numpy()
-    sizes = np.log10(np.abs(values), out=np.zeros(len(values)), where=np.isfinite(values) & (values != 0))
-    steps = 10.0 ** (np.clip(np.floor(sizes), -300, DIGITS - 1) - (DIGITS - 1))
-    return pd.Series(np.round(values / steps) * steps + 0.0)  # no negative zero, which hashes otherwise
+def _rounded(numbers: pd.DataFrame) -> list[pd.DataFrame]:
+    """Numbers (n_rows, n_columns) in every way that a program may have shortened them."""
+    values = numbers.to_numpy(dtype=np.float64)
+    sizes = np.log10(np.abs(values), out=np.zeros_like(values), where=np.isfinite(values) & (values != 0))
+    found = [values.astype(np.float32).astype(np.float64)]
+    for digits in DIGITS:  # but never coarser than whole numbers: those are often codes
+        steps = 10.0 ** (np.clip(np.floor(sizes), -300, digits - 1) - (digits - 1))
+        found.append(np.round(values / steps) * steps + 0.0)  # no negative zero, which hashes otherwise
+    return [pd.DataFrame(each) for each in found]
 
 
-def _hashes(frame: pd.DataFrame) -> Hashes:
-    """One number a row."""
+def _together(one: Hashes, other: Hashes) -> Hashes:
+    """Hashes of what two hashes stand for."""
+    return pd.util.hash_array(one ^ pd.util.hash_array(other))
+
+
+def _hashes(frame: pd.DataFrame, n_rows: int) -> Hashes:
+    """One number a row; the same for every row of a frame without columns."""
+    if not frame.columns.size:
+        return np.zeros(n_rows, dtype=np.uint64)
     return pd.util.hash_pandas_object(frame, index=False).to_numpy()
