@@ -34,6 +34,11 @@ class JsonTable:
     is_lines: bool
 
 
+def may_be_json(beginning: bytes, name: str) -> bool:
+    """Whether it is worth asking `looks_like_json`, by the beginning of a text in UTF-8; blank ones may go on."""
+    return name.lower().endswith((".json", ".jsonl", ".ndjson")) or beginning.lstrip()[:1] in (b"{", b"[", b"")
+
+
 def looks_like_json(text: str, name: str) -> bool:
     """Whether a text is meant as JSON: by its first character; a name that says CSV wins over broken JSON."""
     if name.lower().endswith((".json", ".jsonl", ".ndjson")):

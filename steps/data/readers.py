@@ -8,12 +8,10 @@ what is wrong is said with names and row numbers, never with cells.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Literal
 
 import pandas as pd
 
@@ -22,7 +20,11 @@ from pyfunc.schema import Notice
 from steps.data.columnar import read_arrow, read_excel, read_parquet
 from steps.data.compression import BYTES_PER_MIB, decompress, is_excel, shown, too_large
 from steps.data.delimited import read_delimited
-from steps.data.json_table import looks_like_json, read_json, refuse_half_characters
+from steps.data.encodings import utf8
+from steps.data.formats import FileFormat, Kind
+from steps.data.json_table import looks_like_json, may_be_json, read_json, refuse_half_characters
+
+__all__ = ["MAX_COLUMNS", "MAX_MIB", "READER_FORMAT", "FileFormat", "Table", "read"]
 
 READER_FORMAT = 2
 MAX_MIB = 512.0
@@ -45,22 +47,7 @@ UNREAD = (  # beginnings of files that are something else, and what to do about 
 PICKLE = re.compile(rb"\x80[\x02-\x05]")
 PICKLE_NAMES = (".pkl", ".pickle", ".joblib", ".p")
 TAR_AT, TAR = 257, b"ustar"
-CONTROL = bytes(code for code in range(32) if code not in b"\t\n\v\f\r")
-MOST_CONTROL = 0.01  # share of control characters that a UTF-8 text may have
-CHARACTERS_LOOKED_AT = 64 * 1024
-
-Kind = Literal["csv", "parquet", "feather", "excel", "json", "jsonl"]
-
-
-@dataclass(frozen=True)
-class FileFormat:
-    """What a file turned out to be; None where a fact does not apply."""
-
-    kind: Kind
-    compression: str | None = None
-    delimiter: str | None = None
-    encoding: str | None = None
-    decimal: str | None = None
+BYTES_LOOKED_AT = 64 * 1024  # for the first character
 
 
 @dataclass(frozen=True)
@@ -80,6 +67,7 @@ def read(
     max_mib: float = MAX_MIB,
     max_columns: int = MAX_COLUMNS,
     decimal_comma: Collection[str] | None = None,
+    like: FileFormat | None = None,
 ) -> Table:
     """Read a table.
 
@@ -92,9 +80,13 @@ def read(
         decimal_comma: names of the columns in which a comma may be the decimal point (CSV with semicolons or tabs).
             None asks the cells: a column all of whose cells are numbers. To read rows for a model, give its number
             columns, so that one row means what a file of them means.
+        like: format of the file that the model has learned from, or that this one belongs to. It decides where the
+            bytes leave a choice: of delimiters that are equally consistent, of decimal signs, of encodings without a
+            mark.
 
     Returns:
-        CSV cells are str, or None where empty; JSON and Excel cells Python objects; Parquet and Arrow keep dtypes.
+        CSV cells are str, or missing where empty (None; pd.NA in columns that `delimited` leaves in Arrow's memory).
+        JSON and Excel cells are Python objects; Parquet and Arrow keep dtypes.
 
     Raises:
         FileRefusedError: everything that keeps the bytes from being a table.
@@ -103,7 +95,7 @@ def read(
     if len(content) > max_mib * BYTES_PER_MIB:
         raise too_large(where, max_mib)
     content, name, packing = decompress(content, name, where, max_mib)
-    if not content.strip():
+    if content.isspace() or not content:
         raise _refused("file_empty", "The file is empty.", where, "Send a header and at least one row.")
     _refuse_unread(content, name, where)
     header: list[str | None]
@@ -117,7 +109,7 @@ def read(
         header, frame, notices = read_excel(content, where, max_mib)
         format_ = FileFormat("excel", packing)
     else:
-        header, frame, format_, notices = _text_table(content, name, where, packing, max_columns, decimal_comma)
+        header, frame, format_, notices = _text_table(content, name, where, packing, max_columns, decimal_comma, like)
     _refuse_header(header, len(frame), where, max_columns)
     frame.columns = pd.Index(header, dtype=object)
     return Table(frame, format_, notices)
@@ -130,49 +122,27 @@ def _text_table(
     packing: str | None,
     max_columns: int,
     decimal_comma: Collection[str] | None,
+    like: FileFormat | None,
 ) -> tuple[list[str | None], pd.DataFrame, FileFormat, list[Notice]]:
     """Header, columns, format and notices of a file of text."""
-    text, encoding = _decoded(content, where)
-    if looks_like_json(text, name):
-        table = read_json(text, where)
-        refuse_half_characters(text, table.header, table.frame, where)
-        return (
-            [*table.header],
-            table.frame,
-            FileFormat("jsonl" if table.is_lines else "json", packing, None, encoding),
-            [],
-        )
-    found = read_delimited(text.encode(), name, where, max_columns, decimal_comma)
+    found_text = utf8(content, like.encoding if like else None)
+    if found_text is None:
+        raise _refused("file_unreadable", "The file is neither text nor any format that is known.", where, KNOWN)
+    text, start, encoding = found_text
+    if may_be_json(text[start : start + BYTES_LOOKED_AT], name):
+        decoded = text[start:].decode()
+        if looks_like_json(decoded, name):
+            table = read_json(decoded, where)
+            refuse_half_characters(decoded, table.header, table.frame, where)
+            kind: Kind = "jsonl" if table.is_lines else "json"
+            return [*table.header], table.frame, FileFormat(kind, packing, None, encoding), []
+    found = read_delimited(text, name, where, max_columns, decimal_comma, start=start, like=like)
     changed = [str(found.header[at]) for at in found.decimal_comma]
     notices = []
     if changed:
         what = f"Commas were read as decimal points in {quoted(map(shown, changed))}."
         notices.append(Notice("decimal_comma", what, tuple(changed), len(changed)))
-    decimal = "," if changed else "."
-    return found.header, found.frame, FileFormat("csv", packing, found.delimiter, encoding, decimal), notices
-
-
-def _decoded(content: bytes, where: str) -> tuple[str, str]:
-    """The text and its encoding: by byte order mark, else UTF-8, else Windows-1252."""
-    marks = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-    marked = [encoding for mark, encoding in marks if content.startswith(mark)]
-    for encoding in marked or ["utf-8", "cp1252"]:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if _is_text(text, encoding):
-            return text, encoding
-    raise _refused("file_unreadable", "The file is neither text nor any format that is known.", where, KNOWN)
-
-
-def _is_text(text: str, encoding: str) -> bool:
-    """Whether decoded characters are text: none is a null, few are control characters, none in a guessed encoding."""
-    if "\0" in text:
-        return False
-    start = text[:CHARACTERS_LOOKED_AT].encode("utf-8", "replace")
-    strange = len(start) - len(start.translate(None, CONTROL))
-    return strange == 0 or (encoding != "cp1252" and strange <= MOST_CONTROL * len(start))
+    return found.header, found.frame, FileFormat("csv", packing, found.delimiter, encoding, found.decimal), notices
 
 
 def _refuse_unread(content: bytes, name: str, where: str) -> None:
