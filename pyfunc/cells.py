@@ -104,6 +104,10 @@ def _numbers(column: pd.Series, spelling: Spelling, tokens: frozenset[str]) -> C
     kind = column.dtype.kind if isinstance(column.dtype, np.dtype) else "O"
     if kind in "iuf":
         return Converted(pd.Series(column.to_numpy(dtype=np.float64)), _number_faults(column.to_numpy()))
+    if isinstance(column.dtype, pd.StringDtype) and not spelling.has_number_style:  # no need to make objects of them
+        fast = _plain_numbers(column.array)
+        if fast is not None:
+            return Converted(pd.Series(fast))
     values, missing = objects(column)
     present = values[~missing]
     types = set(map(type, present))
@@ -120,18 +124,20 @@ def _numbers(column: pd.Series, spelling: Spelling, tokens: frozenset[str]) -> C
     return _each(column, lambda cell: number_of(cell, spelling, words), tokens, np.float64)
 
 
-def _plain_numbers(texts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+def _plain_numbers(texts: Any) -> np.ndarray[Any, Any] | None:
     """Texts that are all ordinary numbers, read exactly and fast; None where one needs a closer look."""
     try:
-        values = np.asarray(pa.array(texts, pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False))
+        cells = pa.array(texts, pa.string())
+        values = np.array(cells.cast(pa.float64()))  # NaN where null
     except (pa.ArrowInvalid, UnicodeEncodeError):
         return None
-    return _ordinary(values)
+    n_ordinary = int((np.abs(values) < EXACT_INTEGER).sum())  # NaN and infinity are not less
+    return values if n_ordinary == len(values) - cells.null_count else None
 
 
 def _ordinary(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
     """Numbers none of which needs a closer look."""
-    return values if np.isfinite(values).all() and (np.abs(values) < EXACT_INTEGER).all() else None
+    return values if bool((np.abs(values) < EXACT_INTEGER).all()) else None
 
 
 def _number_faults(values: np.ndarray[Any, Any]) -> dict[str, list[int]]:
