@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -51,9 +52,20 @@ def _liking(kind: str, accept: str) -> float:
     return best[1]
 
 
+def counts(notices: Sequence[Notice]) -> str:
+    """Cells (columns, where it is about whole ones) by code: `out_of_range=2, unseen_category=1` (RFC 9651).
+
+    Formats other than JSON have no place for warnings in their body.
+    """
+    found = Counter[str]()
+    for notice in notices:
+        found[notice.code] += notice.count
+    return ", ".join(f"{code}={count}" for code, count in sorted(found.items()))
+
+
 def write(answers: pd.DataFrame, notices: Sequence[Notice], loaded: Loaded, kind: str, request_id: str) -> Response:
     """The answer's bytes and headers; takes time for many rows, so not for the event loop."""
-    headers = {**loaded.headers, "X-Crisol-Warnings": str(len(notices))}
+    headers = {**loaded.headers, "X-Crisol-Warnings": counts(notices)}
     if kind == CSV:
         text = answers.to_csv(index=False, lineterminator="\n")  # floats as repr writes them: they read back the same
         return Response(text.encode("utf-8", "surrogatepass"), 200, headers, f"{CSV}; charset=utf-8")

@@ -2,7 +2,7 @@
 
 `schema.json` (format 2) is this module's `InputSchema.to_dict()`:
 
-    format            1; see `SCHEMA_FORMAT`
+    format            2; see `SCHEMA_FORMAT`
     columns           what the model reads, in its order: name, kind, reason, missing (share of the training rows),
                       categories (kind category), minimum and maximum (kind number; datetimes as ISO 8601 text),
                       spelling (how cells are written beside the plain forms: the fields of
@@ -19,7 +19,7 @@ Format 1 had `timezone` in the place of `spelling`; it is still read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ __all__ = ["FIX_OF", "WHAT_OF", "Column", "InputSchema", "LeftOut", "Notice", "T
 
 UnseenCategory = Literal["missing", "warn", "reject"]
 SCHEMA_FORMAT = 2  # raise it when a reader of the old format would misread the new one; keep a reader for the old
+ROWS_SHOWN = 10  # of a notice in an answer
 FLAT_TIMEZONE = 1  # the format in which a column had a timezone and no spelling
 
 
@@ -86,10 +87,12 @@ class Notice:
     what: str
     columns: tuple[str, ...] = ()
     count: int = 0
+    rows: tuple[int, ...] = field(default=(), repr=False)  # all of them, from 1; empty where it is about no row
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as `warnings` of an answer carry them."""
-        return {**asdict(self), "columns": list(self.columns)}
+        """The fields as `warnings` of an answer carry them; of the rows the first ones."""
+        named = {"code": self.code, "what": self.what, "columns": list(self.columns), "count": self.count}
+        return {**named, "rows": list(self.rows[:ROWS_SHOWN])} if self.rows else named
 
 
 @dataclass(frozen=True)
@@ -234,24 +237,30 @@ def _against_training(
     """
     values = result.values  # noqa: PD011 (a field of ours)
     notices = []
-    gaps = int(values.isna().sum()) - len(result.unseen) if column.missing == 0 else 0
+    gaps = _rows(values.isna(), but=result.unseen) if column.missing == 0 else ()
     if unseen:
         is_kept = policy == "warn" and column.kind is Kind.CATEGORY
         means = "handed to the model as it stands" if is_kept else "counted as missing"
         said = "a category" if column.kind is Kind.CATEGORY else "a value"
         what = f"'{column.name}' has {_cells(len(unseen))} with {said} that training has not seen; {means}."
-        notices.append(Notice("unseen_category", what, (column.name,), len(unseen)))
+        notices.append(Notice("unseen_category", what, (column.name,), len(unseen), tuple(unseen)))
         if not is_kept:
             values = values.mask(np.isin(np.arange(len(values)), np.array(unseen) - 1), np.nan)
     if column.kind is Kind.NUMBER and column.minimum is not None and column.maximum is not None:
-        count = int(((values < float(column.minimum)) | (values > float(column.maximum))).sum())
-        if count:
-            what = f"'{column.name}' has {_cells(count)} outside the range seen in training."
-            notices.append(Notice("out_of_range", what, (column.name,), count))
+        outside = _rows((values < float(column.minimum)) | (values > float(column.maximum)))
+        if outside:
+            what = f"'{column.name}' has {_cells(len(outside))} outside the range seen in training."
+            notices.append(Notice("out_of_range", what, (column.name,), len(outside), outside))
     if gaps:
-        what = f"'{column.name}' has {'1 gap' if gaps == 1 else f'{gaps} gaps'}; training had none there."
-        notices.append(Notice("missing_value", what, (column.name,), gaps))
+        what = f"'{column.name}' has {'1 gap' if len(gaps) == 1 else f'{len(gaps)} gaps'}; training had none there."
+        notices.append(Notice("missing_value", what, (column.name,), len(gaps), gaps))
     return values, notices
+
+
+def _rows(mask: pd.Series, but: Sequence[int] = ()) -> tuple[int, ...]:
+    """1-based rows where a mask is true, without some."""
+    found = np.flatnonzero(mask.to_numpy()) + 1
+    return tuple(found[~np.isin(found, but)].tolist() if len(but) else found.tolist())
 
 
 def _cells(count: int) -> str:

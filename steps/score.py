@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
@@ -30,12 +31,21 @@ from steps.tracking import StepRun
 
 DEFAULT_MODEL = "models:/crisol@champion"
 ENDINGS = (".csv", ".csv.gz", ".parquet")
-NOTICED = ("extra_columns", "unseen_category", "out_of_range")  # counted on the run
+NOTICED = ("extra_columns", "unseen_category", "out_of_range", "missing_value")  # counted on the run
+OF_ROWS = ("unseen_category", "out_of_range", "missing_value")  # notices about single rows
+YES_NO = ("false", "true")
 log = logging.getLogger(__name__)
 
 
 def score(
-    data: str, out: str, model: str, threshold: str = "", *, max_mib: float = MAX_MIB, max_columns: int = MAX_COLUMNS
+    data: str,
+    out: str,
+    model: str,
+    threshold: str = "",
+    warnings: str = YES_NO[0],
+    *,
+    max_mib: float = MAX_MIB,
+    max_columns: int = MAX_COLUMNS,
 ) -> dict[str, Any]:
     """Score a file, in a run of its own.
 
@@ -44,6 +54,8 @@ def score(
         out: path of the answers; ends in .csv, .csv.gz or .parquet.
         model: URI of one of our models.
         threshold: 0 to 1, for two classes; the stored one where empty.
+        warnings: "true" adds a column `warning_<code>` for each of `OF_ROWS`: the names of the columns in which a row
+            is unlike training, separated by semicolons; empty where it is not.
         max_mib: largest accepted file in MiB.
         max_columns: most columns.
 
@@ -56,7 +68,7 @@ def score(
         SchemaMismatchError: rows or threshold that do not fit the model.
     """
     with tracking.step_run("score") as run:
-        return score_into(run, data, out, model, threshold, max_mib=max_mib, max_columns=max_columns)
+        return score_into(run, data, out, model, threshold, warnings, max_mib=max_mib, max_columns=max_columns)
 
 
 def score_into(
@@ -65,20 +77,21 @@ def score_into(
     out: str,
     model: str,
     threshold: str = "",
+    warnings: str = YES_NO[0],
     *,
     max_mib: float = MAX_MIB,
     max_columns: int = MAX_COLUMNS,
 ) -> dict[str, Any]:
     """`score` on an open run."""
-    run.params({"data": data, "out": out, "model": model, "threshold": threshold})
+    run.params({"data": data, "out": out, "model": model, "threshold": threshold, "warnings": warnings})
     target = Path(out).expanduser()
-    cut = _checked(target, threshold)
+    cut = _checked(target, threshold, warnings)
     content, name = fetch(data, "data", max_mib)
     scorer = _scorer(model)
     commas = scorer.schema.decimal_comma_names
     table = read(content, name, max_mib=max_mib, max_columns=max_columns, decimal_comma=commas)
     answers, notices = scorer.answer(table.frame, name, cut)
-    write(answers, target)
+    write(answers.assign(**_of_rows(notices, len(answers))) if warnings == YES_NO[1] else answers, target)
     counts = _counts(notices)
     run.metrics({"rows": len(answers), **counts})
     run.tags({tracking.MODEL_URI: model})
@@ -127,9 +140,23 @@ def write(answers: pd.DataFrame, out: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _checked(out: Path, threshold: str) -> float | None:
+def _of_rows(notices: Iterable[Notice], n_rows: int) -> dict[str, np.ndarray[Any, Any]]:
+    """For each code (n_rows,) texts: the columns in which the row is unlike training."""
+    found = {code: np.full(n_rows, "", dtype=object) for code in OF_ROWS}
+    for notice in notices:
+        if notice.code in found:
+            at = np.array(notice.rows, dtype=np.int64) - 1
+            before = found[notice.code][at]
+            found[notice.code][at] = np.where(before == "", "", before + "; ") + "; ".join(notice.columns)
+    return {f"warning_{code}": texts for code, texts in found.items()}
+
+
+def _checked(out: Path, threshold: str, warnings: str) -> float | None:
     """The threshold, after everything that can be known before a file is read."""
     problems = []
+    if warnings not in YES_NO:
+        fix = f"Choose {' or '.join(YES_NO)}."
+        problems.append(Problem("warnings_invalid", "'warnings' is neither true nor false.", "warnings", fix))
     if not out.name.endswith(ENDINGS):
         fix = f"Let it end in {', '.join(ENDINGS)}."
         problems.append(Problem("out_format_unknown", f"'{out}' does not say its format.", "out", fix))
@@ -188,10 +215,13 @@ def _umask() -> int:
 @click.option("--out", required=True, help="File of the answers: .csv, .csv.gz or .parquet.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="URI of the model.")
 @click.option("--threshold", default="", help="0 to 1, for two classes; the stored one by default.")
-def cli(data: str, out: str, model: str, threshold: str) -> dict[str, Any]:
+@click.option(
+    "--warnings", default=YES_NO[0], show_default=True, help="true: columns that say what is unlike training."
+)
+def cli(data: str, out: str, model: str, threshold: str, warnings: str) -> dict[str, Any]:
     """Entry point `score` of MLproject."""
     settings = Settings()
-    return score(data, out, model, threshold, max_mib=settings.max_mib, max_columns=settings.max_columns)
+    return score(data, out, model, threshold, warnings, max_mib=settings.max_mib, max_columns=settings.max_columns)
 
 
 if __name__ == "__main__":

@@ -219,10 +219,10 @@ onSubmit("predict-form", "answers", async () => {
   const answer = await ask(path, { method: "POST", headers: { "Content-Type": type, Accept: "text/csv" }, body: file });
   const text = await answer.text();
   const rows = text.split("\n").length - 2;
-  const warnings = Number(answer.headers.get("X-Crisol-Warnings"));
+  const warnings = answer.headers.get("X-Crisol-Warnings");
   show("answers",
     note("ok", `${rows} rows answered by version ${answer.headers.get("X-Crisol-Model-Version")}.`),
-    warnings ? note("warning", `${warnings} ${warnings === 1 ? "warning" : "warnings"}; the JSON answer of /predict names them.`) : null,
+    warnings ? note("warning", `Unlike training: ${warnings.replaceAll("_", " ").replaceAll("=", " ")}. The JSON answer of /predict names columns and rows.`) : null,
     save(new Blob([text], { type: "text/csv" }), "predictions.csv"));
 });
 

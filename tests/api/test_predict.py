@@ -123,16 +123,17 @@ def test_the_threshold_moves_the_label_only(client: httpx.Client):
 
 
 def test_warnings_name_columns_and_count(client: httpx.Client):
-    """What was noticed in accepted rows is told, in JSON and as a count in the header."""
+    """What was noticed in accepted rows is told: in JSON with rows, in the header with a count by code."""
     answer = asked(client, [{**ROW, "city": "Ulm", "age": 17, "shoe": 44}])
     as_csv = asked(client, [{**ROW, "city": "Ulm", "age": 17, "shoe": 44}], accept=CSV)
 
-    assert [(w["code"], w["columns"], w["count"]) for w in answer.json()["warnings"]] == [
-        ("extra_columns", ["shoe"], 1),
-        ("out_of_range", ["age"], 1),
-        ("unseen_category", ["city"], 1),
+    assert [(w["code"], w["columns"], w["count"], w.get("rows")) for w in answer.json()["warnings"]] == [
+        ("extra_columns", ["shoe"], 1, None),
+        ("out_of_range", ["age"], 1, [1]),
+        ("unseen_category", ["city"], 1, [1]),
     ]
-    assert as_csv.headers["x-crisol-warnings"] == "3"
+    assert as_csv.headers["x-crisol-warnings"] == "extra_columns=1, out_of_range=1, unseen_category=1"
+    assert asked(client, ROW, accept=CSV).headers["x-crisol-warnings"] == ""
 
 
 def test_a_key_absent_from_some_records_is_a_missing_value(client: httpx.Client):

@@ -92,6 +92,18 @@ def test_the_threshold(model, tmp_path, threshold, expected):
     assert scored(tmp_path, ROWS, model, threshold=threshold)["prediction"].tolist() == expected
 
 
+def test_rows_that_are_unlike_training_say_so_on_request(model, tmp_path):
+    """Each row names the columns; without the request the columns of the answer stay as they are."""
+    rows = b"x,c,more\n0.2,a,1\n,b,1\n9,b,1\n-1,a,1\n"
+    got = scored(tmp_path, rows, model, warnings="true").fillna("")
+
+    assert list(got.columns)[4:] == ["warning_unseen_category", "warning_out_of_range", "warning_missing_value"]
+    assert got["warning_unseen_category"].tolist() == ["", "c", "c", ""]
+    assert got["warning_out_of_range"].tolist() == ["", "", "x", "x"]
+    assert got["warning_missing_value"].tolist() == ["", "x", "", ""]
+    assert list(scored(tmp_path, rows, model).columns) == list(got.columns)[:4]
+
+
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
 def test_formats_of_answers(model, tmp_path, ending):
     """CSV, packed CSV and Parquet hold the same answers; nothing else is left in the folder."""
