@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from pyfunc import cells
 from pyfunc.cells import Kind
 from pyfunc.errors import Problem, quoted, rows_named
 from pyfunc.schema import FIX_OF, WHAT_OF, Column, InputSchema, UnseenCategory
@@ -98,7 +99,7 @@ def compare(
     are_labels_good = target is not None and not any(check.level == "refused" for check in checks)
     checks += [_columns_in_one_file(found, train, test, target), _columns_left(found)]
     converted, mismatch = _converted(found, test)
-    checks += [mismatch, _unseen(found, converted, unseen_category)]
+    checks += [mismatch, _unseen(found, converted, test, unseen_category)]
     known = {column.name: convert(train[column.name], column.kind, column.spelling)[0] for column in found.columns}
     shared = None
     if known and mismatch.level == "ok" and set(converted) == set(known):
@@ -207,13 +208,15 @@ def _converted(found: Features, test: pd.DataFrame) -> tuple[dict[str, pd.Series
     return values, Check("type_mismatch", "ok", "The columns of both files hold the same kinds of values.")
 
 
-def _unseen(found: Features, test: dict[str, pd.Series], policy: UnseenCategory) -> Check:
-    """Test categories that training has not seen, and what becomes of them."""
+def _unseen(found: Features, converted: dict[str, pd.Series], test: pd.DataFrame, policy: UnseenCategory) -> Check:
+    """Test categories, and words of booleans, that training has not seen, and what becomes of them."""
     counts = {}
     for column in found.columns:
-        if column.kind is Kind.CATEGORY and column.name in test:
-            values = test[column.name]
+        if column.kind is Kind.CATEGORY and column.name in converted:
+            values = converted[column.name]
             counts[column.name] = int((values.notna() & ~values.isin(column.categories)).sum())
+        elif column.kind is Kind.BOOLEAN and column.name in test.columns:
+            counts[column.name] = len(cells.convert(test[column.name], column.kind, column.spelling).unseen)
     unseen = tuple(name for name, count in counts.items() if count)
     if not unseen:
         return Check("unseen_category", "ok", "Every category of the test file is in the training file.")

@@ -6,9 +6,8 @@ Parquet, JSON or Excel gives the same schema.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,22 +15,18 @@ import pandas as pd
 
 from pyfunc import cells
 from pyfunc.cells import Kind
-from pyfunc.errors import Problem, TrainingRefusedError, quoted, rows_named
-from pyfunc.schema import FIX_OF, WHAT_OF, Column, InputSchema, LeftOut, Target
-from pyfunc.spelling import PLAIN, Spelling
+from pyfunc.errors import Problem, TrainingRefusedError, quoted
+from pyfunc.schema import Column, InputSchema, LeftOut, Target
+from steps.data.asked import describe_as
+from steps.data.describing import MANY_VALUES, TRAINING_FILE, Described, convert, describe, described, refuse_cells
 from steps.data.kinds import Asked
 
+__all__ = [
+    "AUTO", "IGNORED", "MANY_VALUES", "Features", "Labels", "convert", "describe", "encode", "features", "labels_of",
+    "profile", "target_of",
+]  # fmt: skip
+
 AUTO = "auto"
-MISSING_DIGITS = 6  # of the share of missing cells
-MANY_VALUES = 20  # up to that many different texts are categories, however few the rows
-MANY_SHARE = 0.5  # of the rows with a value: more different texts than that are no categories
-IDENTIFIER_LENGTH, IDENTIFIER_WORDS = 30, 3  # mean length and mean number of words from which text is prose
-NAMED_IDENTIFIER_ROWS, COUNTER_ROWS, COUNTER_SPREAD = 20, 50, 3
-IDENTIFIER_WORDS_IN_NAMES = {"id", "key", "uuid", "guid", "index", "row", "no", "nr"}
-WORDS_OF_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+")
-LEADING_ZERO = re.compile(r"\s*[+-]?0\d", re.ASCII)
-TRUE_FALSE = {"true", "false"}
-UNCOMPUTABLE = {"infinite_number", "number_too_large"}  # numbers all the same, and no categories
 TWO_CLASSES = 2
 NOTHING_ASKED: Mapping[str, Asked] = {}
 IGNORED = "Left out on request."
@@ -45,7 +40,8 @@ class Features:
     left_out: tuple[LeftOut, ...]
     missing: Mapping[str, float]  # share of the rows, for every described column
     problems: tuple[Problem, ...] = ()
-    doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # columns by "ambiguous_dates", "mixed_column"
+    doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of columns by what is doubtful: `ambiguous_dates`, `ambiguous_numbers`, `mixed_column`."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ def profile(
     problems = [*found.problems]
     if not found.columns and not problems:
         fix = "Send columns that say something about the target, or ignore fewer."
-        problems.append(Problem("no_columns", "No column is left to learn from.", "training file", fix))
+        problems.append(Problem("no_columns", "No column is left to learn from.", TRAINING_FILE, fix))
     labels = labels_of(train[target])
     try:
         goal = target_of(target, labels, positive)
@@ -105,66 +101,50 @@ def features(
     train: pd.DataFrame,
     target: str | None,
     ignore: Collection[str] = (),
-    kinds: Mapping[str, Asked] = NOTHING_ASKED,  # noqa: ARG001 (not yet honoured)
+    kinds: Mapping[str, Asked] = NOTHING_ASKED,
 ) -> Features:
-    """Describe every column but the target, in the order of the file."""
+    """Describe every column but the target, in the order of the file.
+
+    Args:
+        train: (n_rows, n_columns) as read.
+        target: the column to predict, which is not described; None where it is not known.
+        ignore: names of columns to leave out.
+        kinds: kinds that are asked for, by column.
+    """
     columns: list[Column] = []
     left_out: list[LeftOut] = []
     missing: dict[str, float] = {}
     problems: list[Problem] = []
+    doubts: dict[str, list[str]] = {}
     for name in train.columns:
         if name == target:
             continue
         try:
-            described = describe(name, train[name])
+            found = _described(name, train[name], None if name in ignore else kinds.get(name))
         except TrainingRefusedError as error:
             if name in ignore:
                 left_out.append(LeftOut(name, Kind.TEXT, IGNORED))
             else:
                 problems += error.problems
             continue
-        missing[name] = described.missing
+        made = found.column
+        missing[name] = made.missing
         if name in ignore:
-            left_out.append(LeftOut(name, described.kind, IGNORED))
-        elif described.kind in (Kind.TEXT, Kind.IDENTIFIER, Kind.CONSTANT):
-            left_out.append(LeftOut(name, described.kind, described.reason))
+            left_out.append(LeftOut(name, made.kind, IGNORED))
+            continue
+        if found.doubt:
+            doubts.setdefault(found.doubt, []).append(name)
+        if made.kind in (Kind.TEXT, Kind.IDENTIFIER, Kind.CONSTANT):
+            left_out.append(LeftOut(name, made.kind, made.reason))
         else:
-            columns.append(described)
-    return Features(tuple(columns), tuple(left_out), missing, tuple(problems))
+            columns.append(made)
+    told = {code: tuple(names) for code, names in doubts.items()}
+    return Features(tuple(columns), tuple(left_out), missing, tuple(problems), told)
 
 
-def describe(name: str, column: pd.Series) -> Column:
-    """Kind and facts of one column.
-
-    Raises:
-        TrainingRefusedError: lists, objects, or numbers that cannot be computed with.
-    """
-    kind, values, timezone = _kind_and_values(name, column)
-    present = values.dropna()
-    missing = round(1 - len(present) / len(values), MISSING_DIGITS)
-    n_distinct = int(present.nunique())
-    made = Column(name, kind, missing=missing)
-    if not n_distinct:
-        return replace(made, kind=Kind.CONSTANT, reason="No row has a value.")
-    if n_distinct == 1 and not missing:
-        return replace(made, kind=Kind.CONSTANT, reason="Every row has the same value.")
-    if kind is Kind.BOOLEAN:
-        return replace(made, reason="Every value is true or false.")
-    if kind is Kind.DATETIME:
-        return replace(
-            made,
-            reason="Every value is a date or time.",
-            minimum=present.min().isoformat(),
-            maximum=present.max().isoformat(),
-            spelling=Spelling(timezone=timezone),
-        )
-    if kind is Kind.NUMBER:
-        counter = _counter_reason(name, values.to_numpy())
-        if counter:
-            return replace(made, kind=Kind.IDENTIFIER, reason=counter)
-        lowest, highest = float(present.min()), float(present.max())
-        return replace(made, reason="Every value is a number.", minimum=lowest, maximum=highest)
-    return _text_like(made, present, n_distinct)
+def _described(name: str, column: pd.Series, asked: Asked | None) -> Described:
+    """A column as it is found, or as the kind that is asked for."""
+    return described(name, column) if asked is None else Described(describe_as(name, column, asked))
 
 
 def labels_of(column: pd.Series) -> Labels:
@@ -174,7 +154,7 @@ def labels_of(column: pd.Series) -> Labels:
         TrainingRefusedError: cells that are no label, such as lists.
     """
     found, wrong = convert(column, Kind.CATEGORY)
-    _refuse_cells(str(column.name), wrong)
+    refuse_cells(str(column.name), wrong)
     texts = np.array([None if pd.isna(text) else text for text in found], dtype=object)
     numbers, wrong = convert(column, Kind.NUMBER)
     present = numbers.dropna()
@@ -194,7 +174,7 @@ def encode(column: pd.Series, schema: InputSchema) -> np.ndarray[Any, np.dtype[n
     known: dict[Any, int] = {}
     for text in texts.dropna().unique():
         label = text
-        if schema.target.integer and cells.NUMBER_TEXT.fullmatch(text.strip()) and not LEADING_ZERO.match(text):
+        if schema.target.integer and cells.NUMBER_TEXT.fullmatch(text.strip()) and not cells.LEADING_ZERO.match(text):
             label = cells.text_of(float(text))
         known[text] = position.get(label, -1)
     return texts.map(known).fillna(-1).to_numpy(dtype=np.int64)
@@ -219,73 +199,6 @@ def target_of(name: str, labels: Labels, positive: str = AUTO) -> Target:
     return Target(name, classes, labels.integer, positive)
 
 
-def convert(column: pd.Series, kind: Kind, spelling: Spelling = PLAIN) -> tuple[pd.Series, dict[str, list[int]]]:
-    """`cells.convert`, as values (n_rows,) and 1-based rows of cells that do not fit, by problem code."""
-    result = cells.convert(column, kind, spelling)
-    return result.values, result.wrong  # noqa: PD011 (a field of ours)
-
-
-def _kind_and_values(name: str, column: pd.Series) -> tuple[Kind, pd.Series, str | None]:
-    """Kind, enforced values and time zone, before identifiers and constants are told apart."""
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        timezone = "UTC" if getattr(column.dtype, "tz", None) is not None else None
-        moments, wrong = convert(column, Kind.DATETIME, Spelling(timezone=timezone))
-        if not wrong:
-            return Kind.DATETIME, moments, timezone
-    texts, wrong = convert(column, Kind.CATEGORY)
-    _refuse_cells(name, wrong)
-    distinct = {text.strip() for text in texts.dropna().unique()} - set(cells.MISSING_TOKENS)
-    if not distinct:
-        return Kind.CATEGORY, pd.Series(np.full(len(column), np.nan, dtype=object)), None
-    if {text.lower() for text in distinct} <= TRUE_FALSE:
-        return Kind.BOOLEAN, convert(column, Kind.BOOLEAN)[0], None
-    numbers, wrong = convert(column, Kind.NUMBER)
-    if set(wrong) <= UNCOMPUTABLE and not any(LEADING_ZERO.match(text) for text in distinct):
-        _refuse_cells(name, wrong)
-        return Kind.NUMBER, numbers, None
-    if all(cells.DATE_TEXT.fullmatch(text) for text in distinct):
-        for timezone in (None, "UTC"):
-            moments, wrong = convert(column, Kind.DATETIME, Spelling(timezone=timezone))
-            if not wrong:
-                return Kind.DATETIME, moments, timezone
-    return Kind.CATEGORY, texts, None
-
-
-def _text_like(made: Column, present: pd.Series, n_distinct: int) -> Column:
-    """Category, identifier or prose."""
-    if n_distinct <= MANY_VALUES or n_distinct <= MANY_SHARE * len(present):
-        reason = f"{n_distinct} different values." if n_distinct > 1 else "One value, and gaps."
-        return replace(made, reason=reason, categories=tuple(sorted(present.unique())))
-    words = present.str.split().str.len().mean()
-    if present.str.len().mean() <= IDENTIFIER_LENGTH and words < IDENTIFIER_WORDS:
-        reason = f"{n_distinct} different short texts in {len(present)} rows: it names rows."
-        return replace(made, kind=Kind.IDENTIFIER, reason=reason)
-    return replace(made, kind=Kind.TEXT, reason=f"{n_distinct} different texts in {len(present)} rows: it is prose.")
-
-
-def _counter_reason(name: str, values: np.ndarray[Any, Any]) -> str:
-    """Why a number column only counts or names its rows; empty where it measures something."""
-    n_rows = len(values)
-    if np.isnan(values).any() or (values % 1 != 0).any() or len(np.unique(values)) < n_rows:
-        return ""
-    words = {word.lower() for word in WORDS_OF_NAME.findall(name)}
-    if n_rows >= NAMED_IDENTIFIER_ROWS and words & IDENTIFIER_WORDS_IN_NAMES:
-        return "Whole numbers without a repeat, and the name says that it identifies rows."
-    if n_rows >= COUNTER_ROWS and values.max() - values.min() + 1 <= COUNTER_SPREAD * n_rows:
-        return "Whole numbers without a repeat and almost without holes: it counts rows."
-    return ""
-
-
 def _has_leading_zero(texts: np.ndarray[Any, Any]) -> bool:
     """Whether a text is a code such as 007."""
-    return any(LEADING_ZERO.match(text) for text in set(texts) - {None})
-
-
-def _refuse_cells(name: str, wrong: dict[str, list[int]]) -> None:
-    """Refuse a column with cells that no model can read."""
-    if wrong:
-        problems = [
-            Problem(code, f"'{name}' {WHAT_OF[code]} in {rows_named(rows)}.", "training file", FIX_OF[code])
-            for code, rows in wrong.items()
-        ]
-        raise TrainingRefusedError(*problems)
+    return any(cells.LEADING_ZERO.match(text) for text in set(texts) - {None})

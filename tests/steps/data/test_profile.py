@@ -77,7 +77,7 @@ def test_the_schema_does_not_depend_on_the_format(loans, form):
         (["1", "2.5", "NA", ""], Kind.NUMBER), ([1, 2.5, None], Kind.NUMBER), (["1", "2", "007"], Kind.CATEGORY),
         (["-01", "2"], Kind.CATEGORY), (["0", "0.5", "-0.5"], Kind.NUMBER), (["1", "x"], Kind.CATEGORY),
         (["true", "False", ""], Kind.BOOLEAN), ([True, False, None], Kind.BOOLEAN), ([True, 1], Kind.CATEGORY),
-        (["true", "NA", "false"], Kind.BOOLEAN), (["0", "1"], Kind.NUMBER), (["yes", "no"], Kind.CATEGORY),
+        (["true", "NA", "false"], Kind.BOOLEAN), (["0", "1"], Kind.NUMBER), (["yes", "no"], Kind.BOOLEAN),
         (["2024-01-01", "2024-01-02", "NA"], Kind.DATETIME), (["2024-01-01", "2024-02-30"], Kind.CATEGORY),
         (["2024-01-01T10:00Z", "2024-01-02T10:00+02:00"], Kind.DATETIME),
         (["2024-01-01T10:00Z", "2024-01-02T10:00"], Kind.CATEGORY),
