@@ -97,24 +97,26 @@ def read_delimited(
     n_rows = table.num_rows - 1
     del table  # the columns are let go one by one
     decimals = decimal_points(columns, header, delimiter, decimal_comma, like)
-    held = {at: _held(columns.pop(at)) for at in range(n_columns)}
-    frame = pd.DataFrame(held, index=pd.RangeIndex(n_rows), copy=False)
+    if len(content) <= SMALL_BYTES:
+        frame = pa.table([*columns.values()], [*map(str, columns)]).to_pandas()
+        frame.columns = pd.RangeIndex(n_columns)
+    else:
+        held = {at: _held(columns.pop(at)) for at in range(n_columns)}
+        frame = pd.DataFrame(held, index=pd.RangeIndex(n_rows), copy=False)
     return Delimited(header, frame, delimiter, decimals.changed, decimals.sign)
 
 
-def _held(column: pa.ChunkedArray) -> pd.Series:
-    """A column as pandas holds it."""
+def _held(column: pa.ChunkedArray) -> Any:
+    """A column (n_rows,) of a large file as pandas holds it: an array of objects, or of texts in Arrow's memory."""
     if pa.types.is_dictionary(column.type):
         if sum(len(chunk.dictionary) for chunk in column.chunks) <= REPEATS_SHARE * len(column):
             categories = column.to_pandas().array
             texts = np.array([*categories.categories, None], dtype=object)
             cells = texts[categories.codes]  # the code of a missing cell is -1
             pa.default_memory_pool().release_unused()  # which it would keep for other tables
-            return pd.Series(cells)
+            return cells
         column = column.cast(pa.string())  # the beginning of the file is not like the rest
-    if column.nbytes > SMALL_BYTES:
-        return pd.Series(pd.array(column, dtype="string[pyarrow]"))
-    return column.to_pandas()
+    return pd.array(column, dtype="string[pyarrow]")
 
 
 def _delimiter(sample: bytes, name: str, like: str | None) -> str:

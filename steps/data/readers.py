@@ -22,6 +22,7 @@ from steps.data.compression import BYTES_PER_MIB, decompress, is_excel, shown, t
 from steps.data.delimited import read_delimited
 from steps.data.encodings import utf8
 from steps.data.formats import FileFormat, Kind
+from steps.data.header import header_notices, refuse_header
 from steps.data.json_table import looks_like_json, may_be_json, read_json, refuse_half_characters
 
 __all__ = ["MAX_COLUMNS", "MAX_MIB", "READER_FORMAT", "FileFormat", "Table", "read"]
@@ -110,7 +111,9 @@ def read(
         format_ = FileFormat("excel", packing)
     else:
         header, frame, format_, notices = _text_table(content, name, where, packing, max_columns, decimal_comma, like)
-    _refuse_header(header, len(frame), where, max_columns)
+    refuse_header(header, len(frame), where, max_columns)
+    if format_.kind in ("csv", "excel"):
+        notices += header_notices(header, frame)
     frame.columns = pd.Index(header, dtype=object)
     return Table(frame, format_, notices)
 
@@ -159,29 +162,6 @@ def _refuse_unread(content: bytes, name: str, where: str) -> None:
         content[:4] == b"PK\x03\x04" and not is_excel(content)
     ):
         raise _refused("format_unknown", "The file is packed twice.", where, "Pack it once.")
-
-
-def _refuse_header(header: list[str | None], n_rows: int, where: str, max_columns: int) -> None:
-    """Refuse names that do not tell columns apart, too many of them, and a table without rows."""
-    problems = []
-    nameless = [str(at + 1) for at, name in enumerate(header) if name is None or not name.strip()]
-    if nameless:
-        listed = ", ".join(nameless[:5]) + (f" and {len(nameless) - 5} more" if len(nameless) > 5 else "")  # noqa: PLR2004
-        what = f"Column {listed} has no name." if len(nameless) == 1 else f"Columns {listed} have no name."
-        fix = "Name every column; a file made by pandas needs `index=False`."
-        problems.append(Problem("column_without_name", what, where, fix))
-    seen: set[str] = set()
-    repeated = {name for name in header if name is not None and name.strip() and (name in seen or seen.add(name))}  # type: ignore[func-returns-value]
-    if repeated:
-        what = f"{quoted(map(shown, sorted(repeated)))} {'stands' if len(repeated) == 1 else 'stand'} more than once."
-        problems.append(Problem("duplicate_column", what, where, "Give every column a name of its own."))
-    if len(header) > max_columns:
-        what = f"The file has {len(header)} columns; the limit is {max_columns}."
-        problems.append(Problem("too_many_columns", what, where, "Send fewer columns."))
-    if not n_rows or not header:
-        problems.append(Problem("no_rows", "There is no row below the header.", where, "Send at least one row."))
-    if problems:
-        raise FileRefusedError(*problems)
 
 
 def _refused(code: str, what: str, where: str, fix: str) -> FileRefusedError:
