@@ -1,9 +1,9 @@
 """How often each check warns where nothing is wrong: `python -m tests.bench.checks FOLDER [SPLITS]`.
 
 FOLDER holds folders with `train.csv`, `test.csv` and `target.txt`. The two files of each are put together, rows that
-repeat another are dropped, and what is left is shuffled and split again in the same proportion: whatever a check then
-says about the two files against each other is a false alarm. What it says about the table itself is true of every
-split.
+repeat another (as the checks compare rows, whatever the label) are dropped, and what is left is shuffled and split
+again in the same proportion: whatever a check then says about the two files against each other is a false alarm. What
+it says about the table itself is true of every split.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 
 from steps.data.checks import compare
+from steps.data.profile import convert, features
 from steps.data.readers import read
+from steps.data.rows import names_of, rows_of
 
 
 def pooled(folder: Path) -> tuple[pd.DataFrame, float, str, int]:
@@ -26,8 +28,11 @@ def pooled(folder: Path) -> tuple[pd.DataFrame, float, str, int]:
     train, test = (read((folder / name).read_bytes(), name, name).frame for name in ("train.csv", "test.csv"))
     target = (folder / "target.txt").read_text().strip()
     whole = pd.concat([train, test], ignore_index=True)
-    rounded = whole.drop(columns=target).apply(lambda column: pd.to_numeric(column, errors="ignore")).round(6)
-    once = whole[~rounded.duplicated()].reset_index(drop=True)
+    found = features(whole, target)
+    texts = {name: pair[0] for name, pair in names_of(found, whole, whole).items()}
+    rows = rows_of({column.name: convert(whole[column.name], column.kind)[0] for column in found.columns}, texts, None)
+    repeats = np.any([pd.Series(hashes).duplicated() for hashes in (rows.whole, *rows.rounded)], axis=0)
+    once = whole[~repeats].reset_index(drop=True)
     return once, len(train) / len(whole), target, len(whole) - len(once)
 
 
@@ -52,7 +57,7 @@ def alarms(folder: Path, seeds: range, most: int) -> tuple[Counter[str], set[str
         seconds.append(time.perf_counter() - began)
         asked |= {check.code for check in checks}
         found.update(check.code for check in checks if check.level != "ok")
-    return found, asked, float(np.median(seconds)), min(len(whole), most), dropped
+    return found, asked, round(float(np.median(seconds)), 2), min(len(whole), most), dropped
 
 
 def main() -> None:
@@ -75,7 +80,7 @@ def main() -> None:
         shares = [*(n / len(seeds) for n in counts), sum(counts) / (len(seeds) * len(counts))]
         print(f"| `{code}` | {' | '.join(f'{share:.0%}' for share in shares)} |")
     for name, at in (("seconds", 2), ("rows", 3), ("repeats dropped", 4)):
-        print(f"| {name} | {' | '.join(f'{one[at]:.4g}' if at == 2 else str(one[at]) for one in results.values())} | |")
+        print(f"| {name} | {' | '.join(f'{one[at]:.6g}' for one in results.values())} | |")
 
 
 if __name__ == "__main__":
