@@ -18,7 +18,7 @@ CODES = (
     "class_balance", "few_rows_a_class", "label_shift", "column_in_one_file", "no_columns", "type_mismatch",
     "unseen_category", "rows_in_both_files", "rows_in_both_without_label", "duplicates", "target_leak", "drift",
     "column_drift", "constant_column", "identifier_column", "text_column", "near_identifier", "duplicate_columns",
-    "time_order", "mixed_column", "ambiguous_dates", *noticed.CODES, *WHAT_OF,
+    "time_order", "mixed_column", "ambiguous_dates", "ambiguous_numbers", *noticed.CODES, *WHAT_OF,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from pyfunc.errors import Problem, quoted, rows_named
 from pyfunc.schema import FIX_OF, WHAT_OF, Column, InputSchema, UnseenCategory
 from steps.data.accepting import accepted
 from steps.data.balance import balance_checks
-from steps.data.columns import duplicate_columns, left_out, near_identifier
+from steps.data.columns import doubtful, duplicate_columns, left_out, near_identifier
 from steps.data.drift import drift_checks
 from steps.data.kinds import Asked
 from steps.data.leakage import target_leak
@@ -106,7 +106,7 @@ def compare(
         both = _Both(found, train, test, known, converted)
         statistics, shared = _statistics(both, target if are_labels_good else None)
         checks += statistics
-    checks += [*left_out(found), near_identifier(found, known), duplicate_columns(known)]
+    checks += [*doubtful(found), *left_out(found), near_identifier(found, known), duplicate_columns(known)]
     return Compared(tuple(accepted(_placed(check), accept) for check in checks), found, shared)
 
 

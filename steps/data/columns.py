@@ -9,8 +9,12 @@ import pandas as pd
 
 from pyfunc.cells import Kind
 from pyfunc.errors import quoted
+from pyfunc.schema import Column, LeftOut
+from steps.data.dates import AMBIGUOUS_DATES
+from steps.data.describing import MIXED
 from steps.data.profile import MANY_VALUES, Features
-from steps.records import Check
+from steps.data.spelling import OPEN_COMMAS
+from steps.records import Check, Level
 
 MOSTLY = 0.5  # share of a column's different values that occur once
 NOT_FEW = 0.1  # share of its cells that hold such a value
@@ -28,6 +32,36 @@ def left_out(found: Features) -> list[Check]:
         names = tuple(column.name for column in found.left_out if column.kind is kind)
         what = f"{quoted(names)} {why}: left out." if names else none
         checks.append(Check(code, "ok", what, names))
+    return checks
+
+
+def doubtful(found: Features) -> list[Check]:
+    """Columns that look like numbers or dates and are not read as such, because that would be a guess."""
+    said = {
+        MIXED: (
+            "holds numbers and words, and is read as text",
+            "Every column of numbers holds nothing else.",
+            "Mend the cells; or say kinds=NAME:number, and these words count as missing.",
+        ),
+        AMBIGUOUS_DATES: (
+            "looks like dates whose day and month could be either",
+            "No date can be read in two ways.",
+            "Say how it is written: kinds=NAME:datetime:%d/%m/%Y or kinds=NAME:datetime:%m/%d/%Y.",
+        ),
+        OPEN_COMMAS: (
+            "looks like numbers whose separator could be of thousands or of decimals",
+            "No number can be read in two ways.",
+            "Write the numbers without separators of thousands, and with a decimal point.",
+        ),
+    }
+    described: list[Column | LeftOut] = [*found.columns, *found.left_out]
+    reasons = {column.name: column.reason for column in described}
+    checks = []
+    for code, (why, none, fix) in said.items():
+        names = found.doubts.get(code, ())
+        parts = [f"'{name}' {why}. {reasons[name]}" for name in names]
+        level: Level = "warning" if names else "ok"
+        checks.append(Check(code, level, " ".join(parts) or none, tuple(names), fix if names else ""))
     return checks
 
 

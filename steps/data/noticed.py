@@ -10,9 +10,10 @@ from steps.records import Check
 
 FIX = {  # what to do about each; a notice without an entry only informs
     "header_is_data": "Put the columns' names into the first row; without them the first row of data is lost.",
+    "header_repeated": "Remove the rows that repeat the names; they are read as data.",
     "other_sheets": "If the rows stand on another sheet, move it to the front or save it as a file of its own.",
 }
-CODES = ("decimal_comma", "header_is_data", "index_not_read", "other_sheets")
+CODES = ("decimal_comma", "header_is_data", "header_repeated", "index_not_read", "other_sheets")
 
 
 def reading_checks(train: Table, test: Table) -> list[Check]:

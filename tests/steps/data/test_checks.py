@@ -38,7 +38,8 @@ def test_files_in_order():
         "ignored_unknown", "kinds_unknown", "target_missing", "target_gaps", "one_class", "class_too_small",
         "class_in_one_file", "column_in_one_file", "no_columns", "type_mismatch", "unseen_category",
         "rows_in_both_files", "rows_in_both_without_label", "duplicates", "class_balance", "few_rows_a_class",
-        "label_shift", "target_leak", "time_order", "drift", "column_drift", "constant_column", "identifier_column",
+        "label_shift", "target_leak", "time_order", "drift", "column_drift", "mixed_column",
+        "ambiguous_dates", "ambiguous_numbers", "constant_column", "identifier_column",
         "text_column", "near_identifier", "duplicate_columns",
     ]  # fmt: skip
     assert {check.code for check in compared.checks if check.level != "ok"} == {"few_rows_a_class"}
