@@ -23,6 +23,7 @@ from pyfunc.errors import Problem, ProjectError, SchemaMismatchError
 from pyfunc.schema import InputSchema, Notice
 
 PACKAGE_ARTIFACT = "package"  # name of our folder among the model's artifacts
+INPUT_ROWS = "input rows"
 TWO_CLASSES = 2
 
 
@@ -131,6 +132,26 @@ def signature(schema: InputSchema) -> ModelSignature:
     return ModelSignature(inputs=inputs, outputs=Schema(outputs), params=params)
 
 
+def frame_of(rows: Any, where: str) -> pd.DataFrame:
+    """A frame (n_rows, any) of what Python callers have: a frame, records, or columns by name.
+
+    Args:
+        rows: a frame; a list of dicts; a dict of lists, arrays, series or scalars (only scalars are one row).
+        where: what the rows are, for messages.
+
+    Raises:
+        SchemaMismatchError: it is none of these, or its columns are of different lengths.
+    """
+    if isinstance(rows, pd.DataFrame):
+        return rows
+    is_one_row = isinstance(rows, Mapping) and not any(pd.api.types.is_list_like(cell) for cell in rows.values())
+    try:
+        return pd.DataFrame([rows] if is_one_row else rows)
+    except (ValueError, TypeError) as error:
+        fix = "Send a frame, a list of dicts, or a dict of lists of one length."
+        raise SchemaMismatchError(Problem("not_a_table", "The rows are no table.", where, fix)) from error
+
+
 class CrisolModel(PythonModel):
     """The pyfunc: answers the same through Python, `mlflow models serve`, Spark and the API."""
 
@@ -147,15 +168,15 @@ class CrisolModel(PythonModel):
         model_input: pd.DataFrame,  # the one annotation that MLflow makes no schema of
         params: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Score a frame; see `Scorer.answer`.
+        """Score a frame, or what `frame_of` makes one of; see `Scorer.answer`.
 
         Raises:
             ModelInputError: rows or parameters that do not fit.
         """
         assert self.scorer is not None
-        frame = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
         try:
-            answers, _ = self.scorer.answer(frame, "input rows", (params or {}).get("threshold"))
+            frame = frame_of(model_input, INPUT_ROWS)
+            answers, _ = self.scorer.answer(frame, INPUT_ROWS, (params or {}).get("threshold"))
         except ProjectError as error:
             raise ModelInputError(error) from error
         return answers
