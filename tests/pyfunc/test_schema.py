@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -164,6 +165,103 @@ def test_unknown_schema_format_is_not_tried():
     """Another format number is refused."""
     with pytest.raises(ValueError, match="schema format 3"):
         InputSchema.from_dict({**SCHEMA.to_dict(), "format": 3})
+
+
+FORMAT_1 = {
+    "format": 1,
+    "columns": [
+        {"name": "age", "kind": "number", "reason": "Every value is a number.", "missing": 0.25, "categories": [],
+         "minimum": 18.0, "maximum": 90.0, "timezone": None},
+        {"name": "city", "kind": "category", "reason": "2 different values.", "missing": 0.0,
+         "categories": ["Cádiz", "León"], "minimum": None, "maximum": None, "timezone": None},
+        {"name": "seen", "kind": "datetime", "reason": "Every value is a date or time.", "missing": 0.0,
+         "categories": [], "minimum": "2019-01-01T00:00:00+00:00", "maximum": "2024-12-31T00:00:00+00:00",
+         "timezone": "UTC"},
+    ],
+    "left_out": [{"name": "id", "kind": "identifier", "reason": "It names rows."}],
+    "target": {"name": "approved", "classes": ["no", "yes"], "integer": False, "positive": "yes"},
+    "unseen_category": "missing",
+    "missing_tokens": ["NA", "null"],
+}  # fmt: skip
+
+
+def test_the_format_before_is_still_read():
+    """A stored model of format 1 keeps its time zone, its tokens and everything else, and answers as before."""
+    schema = InputSchema.from_dict(json.loads(json.dumps(FORMAT_1)))
+    assert [column.spelling for column in schema.columns] == [Spelling(), Spelling(), Spelling(timezone="UTC")]
+    assert (schema.columns[0].missing, schema.columns[1].categories) == (0.25, ("Cádiz", "León"))
+    assert (schema.missing_tokens, schema.unseen_category) == (("NA", "null"), "missing")
+    frame, _ = schema.enforce(pd.DataFrame([{"age": "NA", "city": "León", "seen": "2020-01-01T01:00+01:00"}]), "test")
+    assert frame.iloc[0].isna().tolist() == [True, False, False]
+    assert frame["seen"][0] == pd.Timestamp("2020-01-01T00:00Z")
+    assert InputSchema.from_dict(schema.to_dict()) == schema
+
+
+def test_every_spelling_comes_back_from_json():
+    """Whatever a column's spelling says is stored and read back."""
+    spelling = Spelling("UTC", "%d.%m.%Y", "day", ("no", "yes"), "€", ".", ",", ("n/k",))
+    schema = InputSchema((Column("a", Kind.NUMBER, spelling=spelling),), SCHEMA.target, unseen_category="reject")
+    assert InputSchema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+
+
+def test_unseen_categories_that_are_kept():
+    """With "warn" an unseen category stays and is named; an unseen word of a boolean is missing all the same."""
+    schema = replace(SCHEMA, unseen_category="warn")
+    frame, notices = schema.enforce(pd.DataFrame([ROW, {**ROW, "city": "Secretville", "employed": "maybe"}]), "test")
+    assert frame["city"].tolist() == ["León", "Secretville"]
+    assert frame["employed"].isna().tolist() == [False, True]
+    assert [(n.code, n.columns, n.count) for n in notices] == [
+        ("unseen_category", ("city",), 1), ("unseen_category", ("employed",), 1),
+    ]  # fmt: skip
+    assert not any("Secretville" in notice.what or "maybe" in notice.what for notice in notices)
+    again, notices = schema.enforce(frame, "test")
+    pd.testing.assert_frame_equal(again, frame)
+    assert [(n.code, n.columns) for n in notices] == [("unseen_category", ("city",)), ("missing_value", ("employed",))]
+
+
+def test_unseen_categories_that_are_refused():
+    """With "reject" all columns and rows are named at once, beside other problems and without values."""
+    schema = replace(SCHEMA, unseen_category="reject")
+    rows = [ROW, {**ROW, "city": "SECRET", "employed": 2}, {**ROW, "city": "SECRET", "age": "SECRET"}]
+    with pytest.raises(SchemaMismatchError) as caught:
+        schema.enforce(pd.DataFrame(rows, dtype=object), "test")
+    assert [(p.code, p.what) for p in caught.value.problems] == [
+        ("not_a_number", "'age' is not a number in row 3."),
+        ("unseen_category", "'city' has a category that training has not seen in rows 2, 3."),
+        ("unseen_category", "'employed' has a category that training has not seen in row 2."),
+    ]
+    assert "/schema" in caught.value.problems[1].fix
+    assert schema.enforce(pd.DataFrame([{**ROW, "city": None, "employed": ""}], dtype=object), "test")[0].shape == (
+        1,
+        5,
+    )
+
+
+def test_an_unseen_word_is_missing_and_no_gap():
+    """A boolean's unseen word is counted as unseen, not as a gap that training had not."""
+    frame, notices = SCHEMA.enforce(pd.DataFrame([{**ROW, "employed": "ja"}, {**ROW, "employed": None}]), "test")
+    assert frame["employed"].isna().all()
+    assert [(n.code, n.columns, n.count) for n in notices] == [
+        ("unseen_category", ("employed",), 1), ("missing_value", ("employed",), 1),
+    ]  # fmt: skip
+
+
+def test_columns_whose_commas_a_reader_may_turn_into_points():
+    """Number columns that read no commas themselves."""
+    columns = (
+        Column("plain", Kind.NUMBER), Column("text", Kind.CATEGORY),
+        Column("share", Kind.NUMBER, spelling=Spelling(unit="%")),
+        Column("german", Kind.NUMBER, spelling=Spelling(decimal=",")),
+        Column("english", Kind.NUMBER, spelling=Spelling(thousands=",")),
+    )  # fmt: skip
+    assert InputSchema(columns, SCHEMA.target).decimal_comma_names == ["plain", "share"]
+
+
+def test_a_wrong_date_names_the_columns_pattern():
+    """The fix says how the training file wrote its dates."""
+    schema = InputSchema((Column("d", Kind.DATETIME, spelling=Spelling(format="%d.%m.%Y")),), SCHEMA.target)
+    with pytest.raises(SchemaMismatchError, match=r"or text written %d\.%m\.%Y as in the training file"):
+        schema.enforce(pd.DataFrame({"d": ["05/31/2024"]}), "test")
 
 
 def test_labels_keep_their_type():
