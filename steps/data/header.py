@@ -86,7 +86,7 @@ def _below(names: Sequence[str], values: Sequence[bool], cells: Objects) -> list
     for at, name in enumerate(names):
         found.append(len(names) >= FEWEST_COLUMNS and name in _texts(cells, at))
         is_name = is_name or not (values[at] or found[-1])
-        if is_name and found.count(False) > (1 - NEARLY_ALL) * len(names):
+        if is_name and found.count(False) > len(names) - NEARLY_ALL * len(names):
             return None
     return found
 
