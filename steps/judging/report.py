@@ -80,6 +80,8 @@ def _trust(doc: Mapping[str, Any]) -> dict[str, Any]:
         "notes": verdict.doubts(doc),
         "shared": seen.sentence(doc),
         "without": seen.table(doc),
+        "rows": words.count(doc["dataset"]["rows"]),
+        "rows_without": words.count(doc["shared_rows"]["rows_without"]) if doc.get("shared_rows") else "",
         "problems": problems,
         "passed": passed,
         "passed_summary": f"{words.counted(len(passed), 'check')} found nothing",

@@ -30,12 +30,28 @@ def sentence(doc: Doc) -> str:
     )
     without = found["figures_without"]
     if without is None:
-        return f"{said} Too few others are left for figures: the test does not tell knowledge from memory."
+        return f"{said} Too few others are left for figures."
     name = words.NAMES[doc["metric"]]
     own = Figure.from_dict(without[doc["metric"]])
     compared = words.comparison(name, *astuple(Figure.from_dict(found["differences"][doc["metric"]])))
     others = counted(found["rows_without"], "other row")
     return f"{said} On the {others} {name} is {figure(own)}: {compared.removeprefix(f'{name} ')}."
+
+
+def verdict(doc: Doc) -> str:
+    """The same for the top of the page: only what it does to the primary figure; nothing where that is chance."""
+    if not matters(doc):
+        return ""
+    found, name = doc["shared_rows"], words.NAMES[doc["metric"]]
+    stand = "stands" if found["count"] == 1 else "stand"
+    rows = f"{counted(found['count'], 'test row')} ({percent(found['share'])})"
+    if found["figures_without"] is None:
+        why = "hardly any other: the test cannot tell knowledge from memory"
+        return f"{rows} also {stand} in the training file, {why}."
+    own = Figure.from_dict(found["figures_without"][doc["metric"]])
+    better = Figure.from_dict(found["differences"][doc["metric"]])
+    compared = words.comparison(name, *astuple(better)).removeprefix(f"{name} ")
+    return f"Without the {rows} that also {stand} in the training file, {name} is {figure(own)}: {compared}."
 
 
 def matters(doc: Doc) -> bool:

@@ -44,7 +44,7 @@ def sentences(doc: Doc) -> list[str]:
         target, positive = short(str(doc["dataset"]["target"])), short(str(doc["model"]["positive"]))
         said.append(f"Positive means {target} = \u201c{positive}\u201d.")
     if seen.matters(doc):
-        said.append(seen.sentence(doc))
+        said.append(seen.verdict(doc))
     return said
 
 

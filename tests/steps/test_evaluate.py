@@ -206,6 +206,28 @@ def test_the_test_file_counts_the_models_it_has_judged(data, uri, tmp_path):
     assert counts == [0, 0, 1, 0]
 
 
+def test_rows_of_the_training_file_are_counted_and_left_out(data, uri):
+    """The dataset's own count reaches JSON and run; `test_*` stay those of all rows, `unshared_*` stand beside them."""
+    test = pd.DataFrame({"x": data.test["income"].round(6), "loan": np.array(["no", "yes"])[data.y_test]})
+    train = pd.concat([test[:60], test[60:].assign(x=test["x"][60:] + 0.1)])
+    files = [ingest.Source(frame.to_csv(index=False).encode(), "x.csv") for frame in (train, test)]
+    made = ingest.ingest(*files, "loan")
+    found = ingest.load(made.run_id)
+    shared = replace(data, shared=found.shared)
+
+    evaluation = evaluate.evaluate(uri, shared, "crisol")
+
+    logged = mlflow.get_run(evaluation.run_id).data.metrics
+    stated = stored(evaluation.run_id)["shared_rows"]
+    assert made.shared == found.shared
+    assert found.shared.same_label == tuple(range(1, 61))
+    assert (stated["count"], stated["rows_without"], logged["shared_rows"]) == (60, 240, 60)
+    assert stored(evaluate.evaluate(uri, data, "crisol").run_id)["figures"] == stored(evaluation.run_id)["figures"]
+    for name in METRICS:
+        assert logged[f"unshared_{name}"] == stated["figures_without"][name]["value"]
+        assert logged[f"unshared_{name}_low"] <= logged[f"unshared_{name}"] <= logged[f"unshared_{name}_high"]
+
+
 def test_the_primary_figure_is_the_trainings(data, uri):
     """The tag of the run that logged the model decides; without one, ROC AUC for two classes."""
     assert evaluate.evaluate(uri, data, "crisol").metric == "roc_auc"

@@ -17,6 +17,7 @@ from steps import ingest, tracking
 from steps.data.options import Options, options_of
 from steps.data.writing import safe_name
 from steps.ingest import Source
+from steps.records import SharedRows
 from tests.conftest import Store
 
 
@@ -36,6 +37,28 @@ def artifacts(store: Store, run_id: str) -> set[str]:
 def text(run_id: str, path: str) -> str:
     """A text artifact."""
     return mlflow.artifacts.load_text(f"runs:/{run_id}/{path}")
+
+
+def test_rows_in_both_files_are_kept_by_number(store):
+    """Their numbers come back with the dataset, and are those that the check counts."""
+    cells = [f"{at}.5,{('no', 'yes')[at % 2]}" for at in range(80)]
+    train, test = ["x,y", *cells[:60]], ["x,y", *cells[60:], cells[3], cells[0].replace("no", "yes"), cells[8]]
+    files = (ingest.Source("\n".join(rows).encode(), name) for rows, name in ((train, "a.csv"), (test, "b.csv")))
+
+    made = ingest.ingest(*files, "y")
+
+    checks = {check.code: check for check in made.checks}
+    assert ingest.load(made.run_id).shared == made.shared == SharedRows((21, 23), (21, 22, 23))
+    assert checks["rows_in_both_files"].figures["rows"] == 2
+
+
+def test_a_dataset_from_before_shared_rows_were_kept_still_loads(store, files):
+    """Nothing is known of its rows then."""
+    run_id = ingest.ingest(*files, "approved").run_id
+    (kept,) = store.folder.rglob("shared_rows.json")
+    kept.unlink()
+
+    assert ingest.load(run_id).shared is None
 
 
 def test_a_dataset_run_holds_everything(store, files):

@@ -111,6 +111,14 @@ PLANTS = [
         "target_gaps", in_test(y=cell(TEST, "y", 7, None)), "refused", ("y",), "row 7 of the test file",
         where="test file",
     ),
+    Plant(
+        "not_text", in_test(y=cell(TEST, "y", 7, ["no"])), "refused", ("y",), "neither text nor a number in row 7",
+        where="test file",
+    ),
+    Plant(
+        "target_gaps", both(y=(cell(TRAIN, "y", 5, ""), cell(TEST, "y", 7, ""))), "refused", ("y",),
+        "row 5 of the training file and in row 7 of the test file", where="both files",
+    ),
     Plant("one_class", in_train(y="no"), "refused", ("y",), "one class only"),
     Plant("class_too_small", in_train(y=cell(TRAIN, "y", 9, "so")), "refused", ("y",), "'so'", {"smallest": 1}),
     Plant(

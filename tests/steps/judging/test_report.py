@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from steps.judging import report
@@ -184,3 +185,19 @@ def test_a_model_that_knows_nothing_is_called_so():
     words = Page(report.render(findings(shuffled, judgement, plots), plots)).words
 
     assert "not shown to be better than the constant answer" in words
+
+
+def test_checks_that_found_nothing_do_not_silence_other_doubts():
+    """Where all checks are in order and a class has few rows, the summary says that something stands below."""
+    from tests.steps.judging.conftest import judgement_of  # noqa: PLC0415 (beside its only use)
+
+    data = models.dataset(["a", "b", "c", "d"], rows=40)
+    clean = replace(data, checks=data.checks[:1])
+    judgement = judgement_of(clean, champion=False)
+    said = [
+        Page(report.render(findings(table, judgement, []), [])).words
+        for table in (clean, replace(clean, y_test=np.repeat(np.arange(4), 10), checks=data.checks))
+    ]
+
+    assert "1 check of the two files found nothing; what weakens the test stands below." in said[0]
+    assert "2 checks of the two files: 1 warning." in said[1]
