@@ -23,7 +23,7 @@ from steps.data.kinds import Asked
 from steps.data.leakage import target_leak
 from steps.data.options import DEFAULT_POLICY
 from steps.data.profile import Features, convert, encode, features, labels_of, target_of
-from steps.data.rows import names_of, row_checks, rows_of, shared_rows
+from steps.data.rows import decimals_of, names_of, row_checks, rows_of, shared_rows
 from steps.data.targets import label_checks, near_names, nearest, target_missing
 from steps.data.time_order import time_order
 from steps.records import Check, SharedRows
@@ -244,7 +244,8 @@ def _statistics(both: _Both, target: str | None) -> tuple[list[Check], SharedRow
         y_train, y_test = (encode(file[target], schema) for file in (both.train, both.test))
         of_labels = balance_checks(target, schema.target.classes, y_train, y_test)
         of_labels.append(target_leak(columns, both.learned, y_train))
-    rows = rows_of(both.learned, sides[0], y_train), rows_of(both.judged, sides[1], y_test)
+    decimals = decimals_of(both.learned, both.judged)
+    rows = rows_of(both.learned, sides[0], y_train, decimals), rows_of(both.judged, sides[1], y_test, decimals)
     shared = shared_rows(*rows)
     of_columns = [time_order(columns, both.learned, both.judged), *drift_checks(columns, both.learned, both.judged)]
     return [*row_checks(*rows, tuple(texts), shared), *of_labels, *of_columns], shared

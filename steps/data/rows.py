@@ -18,13 +18,14 @@ import pandas as pd
 from pyfunc.cells import Kind
 from pyfunc.errors import quoted
 from steps.data.profile import IGNORED, Features, convert
-from steps.data.samples import Ints
+from steps.data.samples import Floats, Ints
 from steps.records import Check, Level, SharedRows
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
 MANY = 0.01  # share of the training rows from which on repeats and contradictions are worth a warning
 DIGITS = (7, 6)  # significant digits that programs write, beside float32 and all
+MOST_DECIMALS = 12  # more are those of computed numbers
 FEWEST_ROUNDED, BY_CHANCE = 3, 3  # rows that rounding makes equal; times as many as in either file, where it is chance
 UNLABELLED = "columns that are read"
 LABELLED = "label and columns that are read"
@@ -59,14 +60,41 @@ def names_of(found: Features, train: pd.DataFrame, test: pd.DataFrame) -> dict[s
     return texts
 
 
-def rows_of(values: Mapping[str, pd.Series], texts: Mapping[str, pd.Series], labels: Ints | None) -> Rows:
-    """Hash the rows of a file; `values` and `texts` are columns (n_rows,) by name, in the same order for both files."""
+def decimals_of(train: Mapping[str, pd.Series], test: Mapping[str, pd.Series]) -> dict[str, int]:
+    """Decimals of the file with fewer, for columns (n_rows,) of numbers that have more in the other."""
+    found = {}
+    for name, column in train.items():
+        if column.dtype.kind == "f":
+            least, most = sorted(_decimals(each.dropna().to_numpy()) for each in (column, test[name]))
+            if least < most:
+                found[name] = least
+    return found
+
+
+def rows_of(
+    values: Mapping[str, pd.Series],
+    texts: Mapping[str, pd.Series],
+    labels: Ints | None,
+    decimals: Mapping[str, int] | None = None,
+) -> Rows:
+    """Hash the rows of a file, in the same way for both.
+
+    Args:
+        values: what the model reads, columns (n_rows,) by name.
+        texts: those that tell rows apart.
+        labels: (n_rows,) where they are known.
+        decimals: from `decimals_of`.
+    """
     n_rows = len(next(iter(values.values())))
     numbers = pd.DataFrame({name: column for name, column in values.items() if column.dtype.kind == "f"})
     others = _hashes(pd.DataFrame({name: values[name] for name in values if name not in numbers}), n_rows)
     told = _together(others, _hashes(pd.DataFrame(texts), n_rows)) if texts else others
     exact = _hashes(numbers, n_rows)
-    rounded = tuple(_together(told, _hashes(each, n_rows)) for each in _rounded(numbers)) if numbers.size else ()
+    rounded = (
+        tuple(_together(told, _hashes(each, n_rows)) for each in _rounded(numbers, decimals or {}))
+        if numbers.size
+        else ()
+    )
     return Rows(_together(others, exact), _together(told, exact), rounded, labels)
 
 
@@ -163,15 +191,26 @@ def _duplicates(train: Rows) -> Check:
     return Check("duplicates", "warning", what, (), fix, figures)
 
 
-def _rounded(numbers: pd.DataFrame) -> list[pd.DataFrame]:
+def _rounded(numbers: pd.DataFrame, decimals: Mapping[str, int]) -> list[pd.DataFrame]:
     """Numbers (n_rows, n_columns) in every way that a program may have shortened them."""
     values = numbers.to_numpy(dtype=np.float64)
     sizes = np.log10(np.abs(values), out=np.zeros_like(values), where=np.isfinite(values) & (values != 0))
     found = [values.astype(np.float32).astype(np.float64)]
     for digits in DIGITS:  # but never coarser than whole numbers: those are often codes
         steps = 10.0 ** (np.clip(np.floor(sizes), -300, digits - 1) - (digits - 1))
-        found.append(np.round(values / steps) * steps + 0.0)  # no negative zero, which hashes otherwise
-    return [pd.DataFrame(each) for each in found]
+        found.append(np.round(values / steps) * steps)
+    if decimals:
+        found.append(
+            np.column_stack(
+                [values[:, at].round(decimals.get(str(name), MOST_DECIMALS)) for at, name in enumerate(numbers)]
+            )
+        )
+    return [pd.DataFrame(each + 0.0) for each in found]  # no negative zero, which hashes otherwise
+
+
+def _decimals(values: Floats) -> int:
+    """How many decimals numbers (n_values,) have."""
+    return next((n for n in range(MOST_DECIMALS) if (values.round(n) == values).all()), MOST_DECIMALS)
 
 
 def _together(one: Hashes, other: Hashes) -> Hashes:

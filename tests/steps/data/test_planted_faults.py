@@ -74,6 +74,14 @@ def turned(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(y=frame["y"].map({"yes": "no", "no": "yes"}))
 
 
+def two_decimals() -> Files:
+    """Ten training rows in a test file that was written with two decimals throughout."""
+    size = pd.Series(np.random.default_rng(41).lognormal(2, 1, N_TRAIN))
+    other = TEST.assign(size=[f"{value:.2f}" for value in np.random.default_rng(42).lognormal(2, 1, N_TEST)])
+    copies = TRAIN[:10].assign(size=size[:10].map("{:.2f}".format))
+    return TRAIN.assign(size=size.map(repr)), pd.concat([other, copies], ignore_index=True)
+
+
 def shortened(shorten: Callable[[float], object]) -> Callable[[], Files]:
     """Ten training rows in the test file, with numbers as another program has left them."""
 
@@ -154,6 +162,10 @@ PLANTS = [
             {"rows": 10, "rounded": 10}, "both files",
         )
         for shorten in ("{:.6g}".format, "{:.7g}".format, "{:.15g}".format, lambda number: float(np.float32(number)))
+    ),
+    Plant(
+        "rows_in_both_files", two_decimals, "warning", (), "10 of them only after rounding",
+        {"rows": 10, "rounded": 10}, "both files",
     ),
     Plant(
         "rows_in_both_without_label", lambda: (TRAIN, pd.concat([TEST, turned(TRAIN[:12])])), "warning", (), "12 are",
