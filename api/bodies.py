@@ -12,8 +12,10 @@ from fastapi import Request
 
 from api.problems import MediaTypeError, TooLargeError, TooSlowError
 from pyfunc.errors import FileRefusedError, Problem
-from pyfunc.schema import InputSchema, Notice
+from pyfunc.model import Scorer
+from pyfunc.schema import Notice
 from steps.data import readers
+from steps.data.formats import FileFormat
 from steps.data.json_table import read_json
 from steps.settings import Settings
 
@@ -58,13 +60,13 @@ async def read(request: Request) -> bytes:
             raise TooSlowError(Problem("body_too_slow", what, WHERE, "Send it again, without a pause.")) from error
 
 
-def frame_of(body: bytes, kind: str, schema: InputSchema, settings: Settings) -> tuple[pd.DataFrame, list[Notice]]:
+def frame_of(body: bytes, kind: str, scorer: Scorer, settings: Settings) -> tuple[pd.DataFrame, list[Notice]]:
     """The rows of a body, in their order.
 
     Args:
         body: as sent.
         kind: JSON, CSV or PARQUET.
-        schema: the model's; its number columns may be written with a decimal comma in CSV.
+        scorer: the model; CSV is read as its training file was, where the body leaves a choice.
         settings: the limits.
 
     Returns:
@@ -84,7 +86,8 @@ def frame_of(body: bytes, kind: str, schema: InputSchema, settings: Settings) ->
         WHERE,
         max_mib=settings.max_mib,
         max_columns=settings.max_columns,
-        decimal_comma=schema.decimal_comma_names,
+        decimal_comma=scorer.schema.decimal_comma_names,
+        like=FileFormat.of_model(scorer.read_as),
     )
     if table.format.kind != ENDINGS[kind]:
         what = f"The body is {table.format.kind}, not what the Content-Type says."

@@ -46,7 +46,7 @@ async def predict(request: Request, serving: Served) -> Response:
 def _answer(serving: Serving, body: bytes, asked: Asked) -> Response:
     """Read, score, write: in a thread."""
     loaded: Loaded = serving.versions.get(asked.version) if asked.version else serving.champion.require()
-    frame, noticed = bodies.frame_of(body, asked.kind, loaded.scorer.schema, serving.settings)
+    frame, noticed = bodies.frame_of(body, asked.kind, loaded.scorer, serving.settings)
     answered, notices = loaded.scorer.answer(frame, bodies.WHERE, asked.threshold)
     return answers.write(answered, [*noticed, *notices], loaded, asked.accepted, asked.request_id)
 

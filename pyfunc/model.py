@@ -54,6 +54,11 @@ class Scorer:
     package: package.Package
 
     @property
+    def read_as(self) -> Mapping[str, Any]:
+        """The format that the training file was read in, as the reader described it; empty where nobody kept it."""
+        return self.package.manifest.get("read_as") or {}
+
+    @property
     def schema(self) -> InputSchema:
         """What the rows must be."""
         return self.package.schema

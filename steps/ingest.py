@@ -211,7 +211,8 @@ def _begin(run: StepRun, train: Source, test: Source, max_mib: float, max_column
     for part, source in (("training", train), ("test", test)):
         where = f"{part} file {writing.safe_name(source.name)}"
         try:
-            tables.append(read(source.content, source.name, where, max_mib=max_mib, max_columns=max_columns))
+            like = tables[0].format if tables else None
+            tables.append(read(source.content, source.name, where, max_mib=max_mib, max_columns=max_columns, like=like))
         except FileRefusedError as error:
             problems += error.problems
     if problems:

@@ -25,6 +25,7 @@ from pyfunc.model import Scorer
 from pyfunc.schema import Notice
 from steps import process, tracking
 from steps.data.files import fetch
+from steps.data.formats import FileFormat
 from steps.data.readers import MAX_COLUMNS, MAX_MIB, read
 from steps.settings import Settings
 from steps.tracking import StepRun
@@ -88,8 +89,8 @@ def score_into(
     cut = _checked(target, threshold, warnings)
     content, name = fetch(data, "data", max_mib)
     scorer = _scorer(model)
-    commas = scorer.schema.decimal_comma_names
-    table = read(content, name, max_mib=max_mib, max_columns=max_columns, decimal_comma=commas)
+    commas, like = scorer.schema.decimal_comma_names, FileFormat.of_model(scorer.read_as)
+    table = read(content, name, max_mib=max_mib, max_columns=max_columns, decimal_comma=commas, like=like)
     answers, notices = scorer.answer(table.frame, name, cut)
     write(answers.assign(**_of_rows(notices, len(answers))) if warnings == YES_NO[1] else answers, target)
     counts = _counts(notices)

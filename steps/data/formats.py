@@ -35,3 +35,8 @@ class FileFormat:
         """
         known = {field.name: stored.get(field.name) for field in fields(cls)}
         return cls(**{**known, "kind": stored["kind"]})
+
+    @classmethod
+    def of_model(cls, read_as: Mapping[str, Any]) -> FileFormat | None:
+        """The format that a model's manifest keeps; None where it keeps none."""
+        return cls.from_dict(read_as) if read_as else None

@@ -17,6 +17,7 @@ from pyfunc.model import TWO_CLASSES, Scorer, decide
 from pyfunc.schema import InputSchema, Target
 from steps import tracking
 from steps.data import datasets, readers
+from steps.data.formats import FileFormat
 from steps.judging import answers
 from steps.judging.answers import Answers
 from steps.judging.document import Origin, Rival
@@ -179,7 +180,7 @@ def _raw_test(dataset: Dataset) -> pd.DataFrame:
         ModelUnavailableError: the dataset's run does not have the file any more.
     """
     _, test = datasets.raw(dataset.run_id)
-    return readers.read(test.content, test.name).frame
+    return readers.read(test.content, test.name, like=FileFormat.of_model(dataset.read_as)).frame
 
 
 def _leaderboard(run_id: str) -> list[dict[str, Any]]:

@@ -92,6 +92,30 @@ def test_the_threshold(model, tmp_path, threshold, expected):
     assert scored(tmp_path, ROWS, model, threshold=threshold)["prediction"].tolist() == expected
 
 
+def test_a_file_is_read_as_the_training_file_was(store, tmp_path):
+    """Where commas are no decimal points in training, `0,25` is no number; where they are, it is a quarter."""
+    wrong = {}
+    for decimal in (".", ","):
+        folder = tmp_path / f"package{ord(decimal)}"
+        folder.mkdir()
+        read_as = {"kind": "csv", "delimiter": ";", "decimal": decimal}
+        package.save(folder, Echo(), SCHEMA, 0.5, read_as=read_as)
+        mlflow.pyfunc.save_model(
+            str(folder / "model"),
+            python_model=str(Path(pyfunc.__file__).parent / "entry.py"),
+            artifacts={PACKAGE_ARTIFACT: str(folder)},
+            signature=signature(SCHEMA),
+            input_example=SCHEMA.example(),
+            pip_requirements=[],
+        )
+        try:
+            wrong[decimal] = scored(tmp_path, b"x;c\n0,25;a\n", str(folder / "model"))["probability_yes"].tolist()
+        except SchemaMismatchError as error:
+            wrong[decimal] = [problem.code for problem in error.problems]
+
+    assert wrong == {".": ["not_a_number"], ",": [0.25]}
+
+
 def test_rows_that_are_unlike_training_say_so_on_request(model, tmp_path):
     """Each row names the columns; without the request the columns of the answer stay as they are."""
     rows = b"x,c,more\n0.2,a,1\n,b,1\n9,b,1\n-1,a,1\n"
