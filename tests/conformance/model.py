@@ -1,0 +1,132 @@
+"""The model that the matrix asks: one column of every kind, and a probability that moves with each of them.
+
+The schema is not written down here: it is what the product's own reader and profile make of a training file, so that
+the matrix follows them.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+
+import cloudpickle
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.tracking import MlflowClient
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from pyfunc import package
+from pyfunc.model import PACKAGE_ARTIFACT, signature
+from pyfunc.schema import InputSchema
+from steps.data.profile import encode, profile
+from steps.data.readers import read
+
+PROJECT = Path(package.__file__).parents[1]
+NAME, TARGET = "crisol", "paid"
+ROWS = 300
+NS_PER_YEAR = 3.2e16
+BASE_DAY = pd.Timestamp("2020-01-01T06:00:00")
+
+
+def training_file() -> bytes:
+    """A CSV file with a column of every kind, in which every column says something about the target."""
+    random = np.random.default_rng(4)
+    parts = {
+        "income": random.integers(2000, 16000, ROWS) / 8,
+        "children": random.integers(0, 6, ROWS),
+        "city": random.choice(["Bonn", "Köln", "Aachen, West"], ROWS),
+        "plan": random.choice(["basic", "30", "true"], ROWS),
+        "employed": random.choice(["true", "false"], ROWS),
+        "member": random.choice(["Yes", "No"], ROWS),
+        "since": random.integers(0, 24 * 1400, ROWS),
+        "seen": random.integers(0, 24 * 1400, ROWS),
+        "born": random.integers(0, 18, ROWS),
+    }
+    z = (parts["income"] - 1100) / 500 + (parts["children"] - 2.5) / 2 + (parts["city"] == "Köln")
+    z = z + (parts["plan"] == "30") - (parts["plan"] == "true") + (parts["employed"] == "true")
+    z = z - (parts["member"] == "Yes") + (parts["since"] - parts["seen"]) / 15000 + (parts["born"] - 9) / 9
+    zones = np.array(["Z", "+02:00", "-05:30"])[random.integers(0, 3, ROWS)]
+    born = pd.Timestamp("1980-05-17") + pd.to_timedelta(parts["born"] * 101, unit="D")
+    frame = pd.DataFrame(parts).assign(
+        since=(BASE_DAY + pd.to_timedelta(parts["since"], unit="h")).strftime("%Y-%m-%dT%H:%M:%S"),
+        seen=(BASE_DAY + pd.to_timedelta(parts["seen"], unit="h")).strftime("%Y-%m-%dT%H:%M:%S") + zones,
+        born=born.strftime("%d.%m.%Y"),
+        **{TARGET: np.where(z + random.logistic(0, 1, ROWS) > 0, "yes", "no")},
+    )
+    return frame.to_csv(index=False).encode()
+
+
+class Features(BaseEstimator, TransformerMixin):
+    """An enforced frame as a matrix: numbers and times as they are, a column for each category.
+
+    A gap is no category, or the mean, which no cell of the matrix is: it cannot pass for anything else. The usual
+    encoders would do the same in five times the time, and the matrix asks thousands of times.
+    """
+
+    def fit(self, frame: pd.DataFrame, y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn's signature)
+        """Remember the categories."""
+        self.categories_ = {
+            name: sorted(frame[name].dropna().unique()) for name in frame if frame[name].dtype.kind == "O"
+        }
+        return self
+
+    def transform(self, frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The matrix (n_rows, n_features) with NaN for a gap that is no category."""
+        parts = []
+        for name in frame:
+            cells = frame[name].to_numpy()
+            if name in self.categories_:
+                parts += [np.array([cell == known for cell in cells], float) for known in self.categories_[name]]
+            elif frame[name].dtype.kind == "M":
+                moments = frame[name].to_numpy(dtype="datetime64[ns]")
+                parts.append(np.where(np.isnat(moments), np.nan, moments.view(np.int64) / NS_PER_YEAR))
+            else:
+                parts.append(cells)
+        return np.column_stack(parts)
+
+
+def trained() -> tuple[InputSchema, Pipeline]:
+    """The schema of the training file, and a pipeline fitted on its rows."""
+    frame = read(training_file(), "train.csv").frame
+    schema = profile(frame, TARGET)
+    rows, _ = schema.enforce(frame, "training rows")
+    pipeline = make_pipeline(Features(), SimpleImputer(), StandardScaler(), LogisticRegression())
+    return schema, pipeline.fit(rows, encode(frame[TARGET], schema))
+
+
+def pickled(pipeline: Pipeline) -> bytes:
+    """The pipeline with `Features` inside: the server of MLflow cannot import the tests."""
+    here = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(here)
+    try:
+        return cloudpickle.dumps(pipeline)
+    finally:
+        cloudpickle.unregister_pickle_by_value(here)
+
+
+def register() -> str:
+    """Train, log and register the model as champion in the active store; its URI."""
+    schema, pipeline = trained()
+    with tempfile.TemporaryDirectory() as folder, mlflow.start_run(run_name="a model") as run:
+        package.save(Path(folder), pickled(pipeline), schema, 0.5)
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(PROJECT / "pyfunc" / "entry.py"),
+            artifacts={PACKAGE_ARTIFACT: folder},
+            code_paths=[str(PROJECT / "pyfunc")],
+            signature=signature(schema),
+            input_example=schema.example(),
+            pip_requirements=[],
+        )
+    client = MlflowClient()
+    client.create_registered_model(NAME)
+    made = client.create_model_version(NAME, info.model_uri, run.info.run_id, model_id=info.model_id)
+    client.set_registered_model_alias(NAME, "champion", made.version)
+    return f"models:/{NAME}@champion"
