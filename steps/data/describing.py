@@ -5,10 +5,8 @@ Different texts are looked at once each, however many rows they stand in.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,17 +18,11 @@ from pyfunc.faults import cell_problems
 from pyfunc.schema import Column
 from pyfunc.spelling import PLAIN, Spelling
 from steps.data import dates
+from steps.data.naming import are_categories, counter_reason, is_postcode, text_like
 from steps.data.spelling import Found, boolean_words, in_words, number_style
 
 MISSING_DIGITS = 6  # of the share of missing cells
-MANY_VALUES = 20  # up to that many different texts are categories, however few the rows
-MANY_SHARE = 0.5  # of the rows with a value: more different texts than that are no categories
 MIXED_SHARE = 0.5  # of the cells with a value: from so many numbers on, the others are likely to be faults
-IDENTIFIER_LENGTH, IDENTIFIER_WORDS = 30, 3  # mean length and mean number of words from which text is prose
-NAMED_IDENTIFIER_ROWS, COUNTER_ROWS, COUNTER_SPREAD = 20, 50, 3
-IDENTIFIER_WORDS_IN_NAMES = {"id", "key", "uuid", "guid", "index", "row", "no", "nr"}
-POSTCODE_WORDS_IN_NAMES = {"zip", "zipcode", "postcode", "postal", "postalcode", "plz", "postleitzahl", "pincode"}
-WORDS_OF_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+")
 UNCOMPUTABLE = {"infinite_number", "number_too_large"}  # numbers all the same, and no categories
 MIXED = "mixed_column"
 TRAINING_FILE = "training file"
@@ -83,7 +75,7 @@ def column_of(name: str, held: Held, *, asked: bool = False) -> Column:
     if n_distinct == 1 and not missing:
         return replace(made, kind=Kind.CONSTANT, reason="Every row has the same value.", spelling=PLAIN)
     if held.kind is Kind.CATEGORY:
-        return _text_like(made, present, n_distinct, held.why, asked=asked)
+        return text_like(made, present, n_distinct, held.why, asked=asked)
     said = " ".join(part for part in ("On request." if asked else "", held.why, _facts(held)) if part)
     if held.kind is Kind.BOOLEAN:
         return replace(made, reason=said)
@@ -91,7 +83,7 @@ def column_of(name: str, held: Held, *, asked: bool = False) -> Column:
         written = replace(held.spelling, granularity=dates.granularity(values))
         ends = present.min().isoformat(), present.max().isoformat()
         return replace(made, reason=said, minimum=ends[0], maximum=ends[1], spelling=written)
-    counter = "" if asked else _counter_reason(name, values.to_numpy())
+    counter = "" if asked else counter_reason(name, values.to_numpy())
     if counter:
         return replace(made, kind=Kind.IDENTIFIER, reason=counter, spelling=PLAIN)
     return replace(made, reason=said, minimum=float(present.min()), maximum=float(present.max()))
@@ -114,11 +106,6 @@ def refuse_cells(name: str, wrong: dict[str, list[int]]) -> None:
     """Refuse a column with cells that no model can read."""
     if wrong:
         raise TrainingRefusedError(*cell_problems(name, wrong, TRAINING_FILE))
-
-
-def words_of(name: str) -> set[str]:
-    """The words of a column's name, in small letters."""
-    return {word.lower() for word in WORDS_OF_NAME.findall(name)}
 
 
 def _facts(held: Held) -> str:
@@ -165,13 +152,21 @@ def _typed(name: str, column: pd.Series) -> Held | None:
         spelling = Spelling(timezone="UTC" if getattr(column.dtype, "tz", None) is not None else None)
         moments, wrong = convert(column, Kind.DATETIME, spelling)
         return None if wrong else Held(Kind.DATETIME, moments, spelling)
-    if not isinstance(column.dtype, np.dtype) or column.dtype.kind not in "iuf" or _is_postcode(name):
+    if is_postcode(name) or not _is_numeric(column):
         return None
     numbers, wrong = convert(column, Kind.NUMBER)
     if not set(wrong) <= UNCOMPUTABLE:
         return None
     refuse_cells(name, wrong)
     return Held(Kind.NUMBER, numbers)
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    """Whether every cell is an int or a float, by the column's type or one by one (as JSON and Excel give them)."""
+    if column.dtype == object:
+        types = set(map(type, column.array)) - {type(None)}
+        return bool(types) and types <= {int, float}
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf"
 
 
 def _plain_numbers(name: str, column: pd.Series, texts: pd.Series, distinct: Collection[str]) -> Held | None:
@@ -184,8 +179,8 @@ def _plain_numbers(name: str, column: pd.Series, texts: pd.Series, distinct: Col
     if "integer_too_large" in wrong:
         return Held(Kind.CATEGORY, texts, why="Whole numbers too large to be exact: codes.")
     refuse_cells(name, wrong)
-    if _is_postcode(name) and all(map(cells.WHOLE_TEXT.fullmatch, distinct)):
-        if _are_categories(len(distinct), int(texts.notna().sum())):
+    if is_postcode(name) and all(map(cells.WHOLE_TEXT.fullmatch, distinct)):
+        if are_categories(len(distinct), int(texts.notna().sum())):
             return Held(Kind.CATEGORY, texts, why="The name says postcodes, whose size means nothing.")
         return Held(Kind.NUMBER, numbers, why="The name says postcodes, but there are too many for categories.")
     return Held(Kind.NUMBER, numbers)
@@ -228,39 +223,3 @@ def _partly_numbers(texts: pd.Series, distinct: Collection[str]) -> tuple[str, s
     rows = [int(at) + 1 for at in np.flatnonzero(is_present & ~is_number)]
     others = f"{rows_named(rows)} {'is' if len(rows) == 1 else 'are'} not"
     return f"{count} of {total} cells {'is a number' if count == 1 else 'are numbers'}; {others}.", MIXED
-
-
-def _text_like(made: Column, present: pd.Series, n_distinct: int, why: str, *, asked: bool) -> Column:
-    """Category, identifier or prose."""
-    before = f"{'On request. ' if asked else ''}{f'{why} ' if why else ''}"
-    if asked or _are_categories(n_distinct, len(present)):
-        reason = f"{n_distinct} different values." if n_distinct > 1 else "One value, and gaps."
-        return replace(made, reason=f"{before}{reason}", categories=tuple(sorted(present.unique())))
-    words = present.str.split().str.len().mean()
-    if present.str.len().mean() <= IDENTIFIER_LENGTH and words < IDENTIFIER_WORDS:
-        reason = f"{before}{n_distinct} different short texts in {len(present)} rows: it names rows."
-        return replace(made, kind=Kind.IDENTIFIER, reason=reason)
-    reason = f"{before}{n_distinct} different texts in {len(present)} rows: it is prose."
-    return replace(made, kind=Kind.TEXT, reason=reason)
-
-
-def _are_categories(n_distinct: int, n_present: int) -> bool:
-    """Whether there are few enough different texts."""
-    return n_distinct <= MANY_VALUES or n_distinct <= MANY_SHARE * n_present
-
-
-def _is_postcode(name: str) -> bool:
-    """Whether a column is named as one of postcodes."""
-    return bool(words_of(name) & POSTCODE_WORDS_IN_NAMES)
-
-
-def _counter_reason(name: str, values: np.ndarray[Any, Any]) -> str:
-    """Why a number column only counts or names its rows; empty where it measures something."""
-    n_rows = len(values)
-    if np.isnan(values).any() or (values % 1 != 0).any() or len(np.unique(values)) < n_rows:
-        return ""
-    if n_rows >= NAMED_IDENTIFIER_ROWS and words_of(name) & IDENTIFIER_WORDS_IN_NAMES:
-        return "Whole numbers without a repeat, and the name says that it identifies rows."
-    if n_rows >= COUNTER_ROWS and values.max() - values.min() + 1 <= COUNTER_SPREAD * n_rows:
-        return "Whole numbers without a repeat and almost without holes: it counts rows."
-    return ""

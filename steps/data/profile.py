@@ -18,8 +18,9 @@ from pyfunc.cells import Kind
 from pyfunc.errors import Problem, TrainingRefusedError, quoted
 from pyfunc.schema import Column, InputSchema, LeftOut, Target
 from steps.data.asked import describe_as
-from steps.data.describing import MANY_VALUES, TRAINING_FILE, Described, convert, describe, described, refuse_cells
+from steps.data.describing import TRAINING_FILE, Described, convert, describe, described, refuse_cells
 from steps.data.kinds import Asked
+from steps.data.naming import MANY_VALUES
 
 __all__ = [
     "AUTO", "IGNORED", "MANY_VALUES", "Features", "Labels", "convert", "describe", "encode", "features", "labels_of",

@@ -205,9 +205,8 @@ def test_the_way_out_of_an_ambiguous_order_is_said():
 @pytest.mark.parametrize("cells", [["a", "a"], [None, ""], [3, 3]])
 def test_constants_stay_left_out(kind, cells):
     """A column without two values is a constant whatever is asked, unless its cells do not fit."""
-    if (cells[0] == "a" and kind in (Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME)) or (
-        cells[0] == 3 and kind in (Kind.BOOLEAN, Kind.DATETIME)
-    ):
+    unfit = {"a": (Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME), 3: (Kind.BOOLEAN, Kind.DATETIME)}
+    if kind in unfit.get(cells[0], ()):
         refused(cells, kind)
     else:
         assert asked(cells, kind).kind is Kind.CONSTANT

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from pyfunc.cells import Kind, Spelling
+from steps.data.checks import compare
 from steps.data.describing import described
 from steps.data.profile import describe, features, profile
 from steps.data.readers import read
@@ -236,6 +237,15 @@ def test_doubts_name_their_columns():
         "mixed_column": ("a", "c"), "ambiguous_dates": ("b",), "ambiguous_numbers": ("d",),
     }  # fmt: skip
     assert features(frame, None, ignore=("a", "b", "c", "d")).doubts == {}
+
+
+def test_words_that_only_the_test_file_has_are_unseen():
+    """A word that a boolean column does not know is a warning of the comparison, as an unseen category is."""
+    train = pd.DataFrame({"a": ["yes", "no"] * 10, "n": range(0, 100, 5), "y": ["0", "1"] * 10})
+    checks = {check.code: check for check in compare(train, train.assign(a=["maybe", "no"] * 10), "y").checks}
+    assert (checks["unseen_category"].level, checks["unseen_category"].columns) == ("warning", ("a",))
+    assert checks["unseen_category"].figures == {"cells": 10.0}
+    assert checks["type_mismatch"].level == "ok"
 
 
 def test_large_columns_are_described_fast():
