@@ -98,7 +98,10 @@ def load(folder: Path) -> Package:
             "file_damaged", f"{' and '.join(damaged)} changed after the model was saved, or cannot be read."
         )
     os.environ.setdefault("PYCARET_CUSTOM_LOGGING_PATH", os.devnull)  # else unpickling writes logs.log where we stand
-    schema = InputSchema.from_dict(json.loads((folder / SCHEMA).read_text(encoding="utf-8")))
+    try:
+        schema = InputSchema.from_dict(json.loads((folder / SCHEMA).read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise _mismatch("format_unknown", f"The schema is that of another program ({error}).") from error
     pipeline = cloudpickle.loads((folder / PIPELINE).read_bytes())
     return Package(pipeline, schema, float(manifest["threshold"]), manifest)
 

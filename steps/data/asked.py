@@ -87,8 +87,8 @@ def _booleans(name: str, column: pd.Series, distinct: list[str]) -> Held:
             what = "has two values of which one alone means true or false, 1 or 0"
             raise _unfit(name, what, "Ask for category or number, or write both as true and false.")
         else:
-            written = sorted(distinct, key=str.casefold)
-            words = (written[0], written[1]) if len(written) == len(TRUE_FALSE) else (folded[0], folded[1])
+            written = {text.casefold(): text for text in distinct} if len(distinct) == len(folded) else {}
+            words = written.get(folded[0], folded[0]), written.get(folded[1], folded[1])
     spelling = Spelling(words=words)
     values, wrong = convert(column, Kind.BOOLEAN, spelling)
     _refuse(name, Kind.BOOLEAN, wrong)

@@ -19,7 +19,7 @@ from pyfunc.schema import Column
 from pyfunc.spelling import PLAIN, Spelling
 from steps.data import dates
 from steps.data.naming import are_categories, counter_reason, is_postcode, text_like
-from steps.data.spelling import Found, boolean_words, in_words, number_style
+from steps.data.spelling import Found, boolean_words, in_words, number_style, numbers_among
 
 MISSING_DIGITS = 6  # of the share of missing cells
 MIXED_SHARE = 0.5  # of the cells with a value: from so many numbers on, the others are likely to be faults
@@ -210,7 +210,7 @@ def _untold(name: str, found: Found) -> str:
 
 def _partly_numbers(texts: pd.Series, distinct: Collection[str]) -> tuple[str, str]:
     """What to say of a column with numbers and words, and whether the words are likely to be faults."""
-    figures = {text for text in distinct if cells.NUMBER_TEXT.fullmatch(text)}
+    figures = numbers_among(distinct)
     if not figures or any(map(cells.LEADING_ZERO.match, figures)):
         return "", ""
     stripped = texts.str.strip()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pyfunc.cells import LEADING_ZERO, Kind
+from pyfunc.cells import LEADING_ZERO, NUMBER_TEXT, Kind
 from pyfunc.spelling import CURRENCIES, PERCENT, PLAIN, SPACE, Spelling, plain_number, styled
 
 BOOLEAN_PAIRS = (
@@ -88,6 +88,13 @@ def number_style(texts: Collection[str]) -> Found:
         why = "Looks like numbers, but whether they have thousands or decimals cannot be told from the separators."
         return Found(doubt=OPEN_COMMAS, why=why)
     return Found(fitting[0])
+
+
+def numbers_among(texts: Collection[str]) -> set[str]:
+    """The texts that are numbers: plain ones, and those with units or separators where all of them fit one style."""
+    plain = {text for text in texts if NUMBER_TEXT.fullmatch(text)}
+    marked = {text for text in texts if MARKED.fullmatch(text) and any(map(str.isdigit, text))}
+    return plain | marked if marked and number_style(plain | marked).spelling is not None else plain
 
 
 def in_words(kind: Kind, spelling: Spelling = PLAIN) -> str:

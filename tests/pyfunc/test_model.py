@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from pyfunc import package
 from pyfunc.cells import Kind, Spelling
-from pyfunc.errors import SchemaMismatchError
+from pyfunc.errors import ArtifactMismatchError, SchemaMismatchError
 from pyfunc.model import PACKAGE_ARTIFACT, frame_of, problems_in, signature
 from pyfunc.schema import Column, InputSchema, Target
 
@@ -146,3 +148,15 @@ def test_problems_leave_as_one_message(model):
         model.predict(FRAME.assign(age="SECRET").drop(columns="city"))
     assert sorted(problem.code for problem in problems_in(caught.value.message)) == ["missing_column", "not_a_number"]
     assert "SECRET" not in str(caught.value)
+
+
+def test_a_schema_of_a_later_program_is_no_crash(tmp_path):
+    """A package whose schema has a format that this program does not know is refused as one."""
+    package.save(tmp_path, Weighs(), SCHEMA, 0.5)
+    schema = json.dumps({**SCHEMA.to_dict(), "format": 99})
+    (tmp_path / package.SCHEMA).write_text(schema, encoding="utf-8")
+    manifest = json.loads((tmp_path / package.MANIFEST).read_text(encoding="utf-8"))
+    manifest["files"][package.SCHEMA] = hashlib.sha256(schema.encode()).hexdigest()
+    (tmp_path / package.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ArtifactMismatchError, match="schema format 99"):
+        package.load(tmp_path)

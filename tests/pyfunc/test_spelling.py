@@ -96,6 +96,25 @@ def test_percent_comes_back_as_its_share(number):
     assert read([f"{number} %"], Kind.NUMBER, SHARE) == [float(number / Decimal(100))]
 
 
+@given(
+    st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=6),
+    st.sampled_from([("no", "yes"), ("N", "Y"), ("nein", "ja"), ("f", "m"), ("2", "5"), ("false", "true")]),
+    st.sampled_from([str, str.upper, str.title]),
+)
+def test_booleans_come_back_from_their_words(numbers, words, casing):
+    """A boolean column written in its words, in any casing, is read back; once read, it passes as it is."""
+    spelling = Spelling(words=words)
+    texts = [casing(words[int(number)]) for number in numbers]
+    assert read(texts, Kind.BOOLEAN, spelling) == numbers
+    assert read(numbers, Kind.BOOLEAN, spelling) == numbers
+
+
+@given(st.lists(st.text(min_size=1, max_size=6).filter(str.strip), min_size=1, max_size=6))
+def test_categories_come_back_as_they_stand(texts):
+    """No text with a sign in it changes, whatever it looks like."""
+    assert read(texts, Kind.CATEGORY, Spelling()) == texts
+
+
 @given(st.text(max_size=8), st.sampled_from([GERMAN, ENGLISH, SHARE, SPACED]))
 def test_any_text_is_a_plain_number_or_none(text, spelling):
     """No text raises, and what is read as a number in a style is one in plain form."""

@@ -98,6 +98,7 @@ def test_categories_on_request():
         (["0.0", "1.0"], ("false", "true")),
         (["no", "yes"], ("no", "yes")),
         ([2, 5.0], ("2", "5")),
+        (["2.0", "5.0"], ("2", "5")),
         ([True, None], ("false", "true")),
     ],
 )
@@ -105,6 +106,7 @@ def test_booleans_on_request(cells, words):
     """Any two words; the second in the alphabet's order is 1, known pairs keep their meaning."""
     found = asked(cells, Kind.BOOLEAN)
     assert (found.kind, found.spelling.words) == (Kind.BOOLEAN, words)
+    assert found.missing == round(cells.count(None) / len(cells), 6)
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,9 @@ def test_mixed_columns_are_counted_and_named():
     assert mixed.column.reason.startswith("38 of 40 cells are numbers; rows 3, 17 are not. ")
     few = described("m", pd.Series(["1", "x", "y"]))
     assert (few.doubt, few.column.reason) == ("", "1 of 3 cells is a number. 3 different values.")
+    money = described("m", pd.Series(["$1,200.50", "$7", "5", "unknown"]))
+    assert money.doubt == "mixed_column"
+    assert money.column.reason.startswith("3 of 4 cells are numbers; row 4 is not. ")
     half = described("m", pd.Series(["1", "x"]))
     assert half.doubt == "mixed_column"
 
