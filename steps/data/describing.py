@@ -22,7 +22,8 @@ from steps.data.naming import are_categories, counter_reason, is_postcode, text_
 from steps.data.spelling import Found, boolean_words, in_words, number_style, numbers_among
 
 MISSING_DIGITS = 6  # of the share of missing cells
-MIXED_SHARE = 0.5  # of the cells with a value: from so many numbers on, the others are likely to be faults
+MIXED_SHARE = 0.5  # of the cells with a value: from so many numbers on, few others are likely to be faults
+MIXED_TEXTS, MIXED_RARE = 10, 0.1  # few: so many different texts, or that share of the cells
 UNCOMPUTABLE = {"infinite_number", "number_too_large"}  # numbers all the same, and no categories
 MIXED = "mixed_column"
 TRAINING_FILE = "training file"
@@ -164,7 +165,7 @@ def _typed(name: str, column: pd.Series) -> Held | None:
 def _is_numeric(column: pd.Series) -> bool:
     """Whether every cell is an int or a float, by the column's type or one by one (as JSON and Excel give them)."""
     if column.dtype == object:
-        types = set(map(type, column.array)) - {type(None)}
+        types = set(map(type, column.to_numpy())) - {type(None)}
         return bool(types) and types <= {int, float}
     return isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf"
 
@@ -222,4 +223,6 @@ def _partly_numbers(texts: pd.Series, distinct: Collection[str]) -> tuple[str, s
         return f"{count} of {total} cells {'is a number' if count == 1 else 'are numbers'}.", ""
     rows = [int(at) + 1 for at in np.flatnonzero(is_present & ~is_number)]
     others = f"{rows_named(rows)} {'is' if len(rows) == 1 else 'are'} not"
-    return f"{count} of {total} cells {'is a number' if count == 1 else 'are numbers'}; {others}.", MIXED
+    are_few = len(distinct) - len(figures) <= MIXED_TEXTS or len(rows) <= MIXED_RARE * total
+    told = f"{count} of {total} cells {'is a number' if count == 1 else 'are numbers'}; {others}."
+    return told, MIXED if are_few else ""

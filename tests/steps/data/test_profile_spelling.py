@@ -155,7 +155,7 @@ def test_what_is_no_number_says_why(cells, reason):
 
 
 def test_mixed_columns_are_counted_and_named():
-    """From half the cells on the others are named as likely faults; below that numbers are just said."""
+    """From half the cells on few others are named as likely faults; else the numbers among words are just said."""
     numbers = [str(at) for at in range(38)]
     mixed = described("m", pd.Series([*numbers[:2], "x", *numbers[2:15], "unknown", *numbers[15:], None, "?"]))
     assert mixed.doubt == "mixed_column"
@@ -165,6 +165,9 @@ def test_mixed_columns_are_counted_and_named():
     money = described("m", pd.Series(["$1,200.50", "$7", "5", "unknown"]))
     assert money.doubt == "mixed_column"
     assert money.column.reason.startswith("3 of 4 cells are numbers; row 4 is not. ")
+    tickets = described("m", pd.Series([str(at) for at in range(30)] + [f"A/{at}" for at in range(11)]))
+    assert tickets.doubt == ""
+    assert tickets.column.reason.startswith("30 of 41 cells are numbers; rows 31, 32, 33, 34, 35 and 6 more are not. ")
     half = described("m", pd.Series(["1", "x"]))
     assert half.doubt == "mixed_column"
 
