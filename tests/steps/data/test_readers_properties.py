@@ -243,8 +243,8 @@ def _is_typed(column: pd.Series) -> bool:
 @bounded(max_examples=30)
 @given(
     st.lists(
-        st.sampled_from([None, "1", "1.5", " 2", "-3e2", "", " ", "NA", "nan", "inf", "9007199254740993", "1e39", "x", "true",
-                         "2024-01-31", "2024-01-31T10:00:00", "1,5", "+4", ".5", "5."]),
+        st.sampled_from([None, "1", "1.5", " 2", "-3e2", "", " ", "NA", "nan", "inf", "9007199254740993", "1e39", "x",
+                         "true", "2024-01-31", "2024-01-31T10:00:00", "1,5", "+4", ".5", "5."]),
         min_size=1, max_size=4,
     )
 )  # fmt: skip
@@ -253,4 +253,4 @@ def test_arrow_texts_convert_like_python_texts(kind, drawn):
     held = convert(pd.Series(drawn, dtype="string[pyarrow]"), kind)
     expected = convert(pd.Series(drawn, dtype=object), kind)
     assert held.wrong == expected.wrong
-    pd.testing.assert_series_equal(held.values, expected.values)  # noqa: PD011 (a field of ours)
+    pd.testing.assert_series_equal(held.values, expected.values)
