@@ -49,13 +49,13 @@ def test_rows_taken_out_at_random_are_no_finding(two):
     """A third of the rows that is answered like the others moves a figure within its bounds, about 19 times of 20."""
     _, judgement = two
     outside = 0
-    for seed in range(40):
+    for seed in range(20):
         rows = np.sort(np.random.default_rng(seed).choice(300, 100, replace=False)) + 1
         shared = SharedRows(tuple(int(row) for row in rows), tuple(int(row) for row in rows))
         difference = sharing.found(judgement, shared)["differences"]["roc_auc"]
         outside += not difference["low"] <= 0 <= difference["high"]
 
-    assert outside <= 6
+    assert outside <= 4
 
 
 def test_report_and_card_say_what_is_remembered(remembered):
