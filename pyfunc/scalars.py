@@ -18,7 +18,7 @@ LARGEST_NUMBER = float(np.finfo(np.float32).max)  # scikit-learn's trees, XGBoos
 MISSING_TOKENS = (
     "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "-nan", "null", "NULL", "None", "<NA>", "?", "-", "--", ".",
 )  # fmt: skip
-NUMBER_TEXT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NUMBER_TEXT = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 WHOLE_TEXT = re.compile(r"[+-]?\d+", re.ASCII)
 LEADING_ZERO = re.compile(r"\s*[+-]?0\d", re.ASCII)
 INFINITE_TEXT = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)

@@ -135,16 +135,26 @@ def _held(name: str, column: pd.Series) -> Held:
     moments = _moments(column, distinct)
     if moments is not None:
         return moments
-    for find, kind in ((number_style, Kind.NUMBER), (dates.date_pattern, Kind.DATETIME)):
-        styled = find(distinct)
-        if styled.spelling is not None:
-            values, wrong = convert(column, kind, styled.spelling)
-            refuse_cells(name, wrong)
-            return Held(kind, values, styled.spelling)
-        if styled.why:
-            return Held(Kind.CATEGORY, texts, why=_untold(name, styled), doubt=styled.doubt)
+    styled = _styled(name, column, texts, distinct)
+    if styled is not None:
+        return styled
     why, doubt = _partly_numbers(texts, distinct)
     return Held(Kind.CATEGORY, texts, why=why, doubt=doubt)
+
+
+def _styled(name: str, column: pd.Series, texts: pd.Series, distinct: list[str]) -> Held | None:
+    """Numbers and dates in a style of their own, or why they cannot be told; None where they are neither."""
+    for find, kind in ((number_style, Kind.NUMBER), (dates.date_pattern, Kind.DATETIME)):
+        found = find(distinct)
+        if found.spelling is not None:
+            values, wrong = convert(column, kind, found.spelling)
+            if not set(wrong) <= UNCOMPUTABLE:
+                return Held(Kind.CATEGORY, texts, why="Whole numbers too large to be exact: codes.")
+            refuse_cells(name, wrong)
+            return Held(kind, values, found.spelling)
+        if found.why:
+            return Held(Kind.CATEGORY, texts, why=_untold(name, found), doubt=found.doubt)
+    return None
 
 
 def _typed(name: str, column: pd.Series) -> Held | None:
