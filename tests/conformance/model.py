@@ -47,17 +47,25 @@ def training_file() -> bytes:
         "member": random.choice(["Yes", "No"], ROWS),
         "since": random.integers(0, 24 * 1400, ROWS),
         "seen": random.integers(0, 24 * 1400, ROWS),
-        "born": random.integers(0, 18, ROWS),
+        "joined": random.integers(0, 18, ROWS),
+        "rent": random.integers(0, 18, ROWS),
     }
     z = (parts["income"] - 1100) / 500 + (parts["children"] - 2.5) / 2 + (parts["city"] == "Köln")
     z = z + (parts["plan"] == "30") - (parts["plan"] == "true") + (parts["employed"] == "true")
-    z = z - (parts["member"] == "Yes") + (parts["since"] - parts["seen"]) / 15000 + (parts["born"] - 9) / 9
+    z = (
+        z
+        - (parts["member"] == "Yes")
+        + (parts["since"] - parts["seen"]) / 15000
+        + (parts["joined"] - 9) / 9
+        + (parts["rent"] - 9) / 9
+    )
     zones = np.array(["Z", "+02:00", "-05:30"])[random.integers(0, 3, ROWS)]
-    born = pd.Timestamp("1980-05-17") + pd.to_timedelta(parts["born"] * 101, unit="D")
+    joined = pd.Timestamp("2016-05-17") + pd.to_timedelta(parts["joined"] * 101, unit="D")
     frame = pd.DataFrame(parts).assign(
         since=(BASE_DAY + pd.to_timedelta(parts["since"], unit="h")).strftime("%Y-%m-%dT%H:%M:%S"),
         seen=(BASE_DAY + pd.to_timedelta(parts["seen"], unit="h")).strftime("%Y-%m-%dT%H:%M:%S") + zones,
-        born=born.strftime("%d.%m.%Y"),
+        joined=joined.strftime("%d.%m.%Y"),
+        rent=[f"{at * 137 + 450.5:,.2f} €".translate(str.maketrans(",.", ".,")) for at in parts["rent"]],
         **{TARGET: np.where(z + random.logistic(0, 1, ROWS) > 0, "yes", "no")},
     )
     return frame.to_csv(index=False).encode()
