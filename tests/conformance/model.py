@@ -52,13 +52,8 @@ def training_file() -> bytes:
     }
     z = (parts["income"] - 1100) / 500 + (parts["children"] - 2.5) / 2 + (parts["city"] == "Köln")
     z = z + (parts["plan"] == "30") - (parts["plan"] == "true") + (parts["employed"] == "true")
-    z = (
-        z
-        - (parts["member"] == "Yes")
-        + (parts["since"] - parts["seen"]) / 15000
-        + (parts["joined"] - 9) / 9
-        + (parts["rent"] - 9) / 9
-    )
+    z = z - (parts["member"] == "Yes") + (parts["since"] - parts["seen"]) / 15000
+    z = z + (parts["joined"] + parts["rent"] - 18) / 9
     zones = np.array(["Z", "+02:00", "-05:30"])[random.integers(0, 3, ROWS)]
     joined = pd.Timestamp("2016-05-17") + pd.to_timedelta(parts["joined"] * 101, unit="D")
     frame = pd.DataFrame(parts).assign(

@@ -39,12 +39,11 @@ def verdict(case: Case, said: Outcome, measured: Measured) -> str:
         return f"refused: {said.codes}"
     warned = "".join(f", warned: `{code}`" for code in dict.fromkeys(said.warned or ()))
     score = said.scores[0]
-    for column, literal in (("", ""), *((case.column, one) for one in ("null", *case.like))):
-        meant = measured.meant.get((column, literal))
-        if meant is None or abs(score - meant) > TOLERANCE or score > LARGEST_TELLING or (case.column and not column):
-            continue
-        taken = {"": "the plain row", "null": "a gap"}.get(literal, f"`{literal}`")
-        return f"score, as {taken}{warned}"
+    for literal in ("null", *case.like) if case.column else ("",):
+        meant = measured.meant.get((case.column, literal), float("nan"))
+        if abs(score - meant) <= TOLERANCE and score <= LARGEST_TELLING:
+            taken = {"": "the plain row", "null": "a gap"}.get(literal, f"`{literal}`")
+            return f"score, as {taken}{warned}"
     return f"score{warned}"
 
 
@@ -52,16 +51,14 @@ def page(measured: Measured, kinds: dict[str, Kind]) -> str:
     """The whole page in Markdown."""
     reasons: list[str] = []
     rows = [_row(case, measured, kinds, reasons) for case in cases()]
-    lines = ["| Cell | As JSON | In columns | Everywhere | But |", "|---|---|---|---|---|"]
+    lines = ["| Cell | As JSON, else as Arrow | In columns | Everywhere | But |", "|---|---|---|---|---|"]
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, shown, column, said, notes in rows:
         alike.setdefault((name, shown, said, notes), []).append(column)
     for (name, shown, said, notes), columns in alike.items():
         lines.append(f"| {name} | {shown} | {', '.join(columns)} | {said} | {notes} |")
-    return (
-        "\n".join([HEAD, *_columns(measured), *_formats(measured), *lines, "", *_legend(measured, kinds, reasons)])
-        + "\n"
-    )
+    lines = [HEAD, *_columns(measured), *_formats(measured), *lines, "", *_legend(measured, kinds, reasons), ""]
+    return "\n".join(lines)
 
 
 def reference(said: dict[tuple[str, str], Outcome]) -> Outcome:
