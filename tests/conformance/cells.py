@@ -127,6 +127,7 @@ KINDS = ("income", "rent", "city", *BOOLEANS, *TIMES)  # one column for each way
 SOME = ("income", "city", "employed", "since")
 
 ONLY_JSON = Cannot("CSV has only text: it would be the text of the list or object")
+UNSPELLED = Cell("1272.5", Cannot("CSV has only text, which has a row of its own"), Typed(1272.5, FLOAT))
 NULL = Cell("null", "", Typed(None, pa.null()))
 NAN = Cell("NaN", "NaN", Typed(float("nan"), FLOAT))
 NO_FLOAT = Cannot("float64 holds no such number: it becomes inf, which has a row of its own")
@@ -163,7 +164,7 @@ def cases() -> list[Case]:
         *everywhere("number in its column's style", text("1.272,50"), ("rent",), ("1272.5",)),
         *everywhere("number in its column's style", text("1272,5"), ("rent",), ("1272.5",)),
         *everywhere("number in its column's style", text("1.272"), ("rent", "income"), ("1272", "1.272")),
-        *everywhere("number in another style", number("1272.5", 1272.5), ("rent",), ("1272.5",)),
+        *everywhere("number in another style", UNSPELLED, ("rent",), ("1272.5",)),
         *everywhere("number in another style", number("1272", 1272, WHOLE), ("rent",), ("1272",)),
         *everywhere("number in another style", text("1272.5"), ("rent",), ("1272.5",)),
         *everywhere("number in another style", text("1,272.50"), ("rent",), ("1272.5",)),
