@@ -73,6 +73,8 @@ def _plain(cell: object) -> float | str:
         return _sized(float(text))
     if isinstance(cell, numbers.Integral):
         return float(cell) if abs(int(cell)) <= EXACT_INTEGER else "integer_too_large"
+    if isinstance(cell, decimal.Decimal) and cell.is_finite() and cell == cell.to_integral_value():
+        return float(cell) if abs(cell) <= EXACT_INTEGER else "integer_too_large"
     if isinstance(cell, numbers.Real | decimal.Decimal):
         return _sized(float(cell))
     return "not_a_number"

@@ -19,7 +19,7 @@ Format 1 had `timezone` in the place of `spelling`; it is still read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -112,8 +112,8 @@ class InputSchema:
 
     @property
     def decimal_comma_names(self) -> list[str]:
-        """Number columns in which a CSV reader may take `1,5` for 1.5; the others read their commas themselves."""
-        return [c.name for c in self.columns if c.kind is Kind.NUMBER and not c.spelling.reads_commas]
+        """`decimal_comma_names` of its columns."""
+        return decimal_comma_names(self.columns)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -181,6 +181,11 @@ class InputSchema:
         if not extra:
             return []
         return [Notice("extra_columns", f"Not read by the model: {quoted(extra)}.", tuple(extra), len(extra))]
+
+
+def decimal_comma_names(columns: Iterable[Column]) -> list[str]:
+    """Number columns in which a CSV reader may take `1,5` for 1.5; the others read their commas themselves."""
+    return [c.name for c in columns if c.kind is Kind.NUMBER and not c.spelling.reads_commas]
 
 
 def _column_of(stored: Mapping[str, Any]) -> Column:

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from pyfunc.errors import FileRefusedError, ModelUnavailableError, Problem, TrainingRefusedError
-from pyfunc.schema import InputSchema
+from pyfunc.schema import InputSchema, decimal_comma_names
 from steps import process, tracking
 from steps.data import datasets, writing
 from steps.data.checks import Compared, compare
@@ -26,7 +26,7 @@ from steps.data.files import fetch
 from steps.data.kinds import EXAMPLE
 from steps.data.noticed import reading_checks
 from steps.data.options import POLICIES, Options, options_of
-from steps.data.profile import AUTO, Labels, labels_of, target_of
+from steps.data.profile import AUTO, Features, Labels, features, labels_of, target_of
 from steps.data.readers import MAX_COLUMNS, MAX_MIB, Table, read
 from steps.data.targets import rank_targets
 from steps.records import Dataset
@@ -90,11 +90,10 @@ def ingest_into(
     max_columns: int = MAX_COLUMNS,
 ) -> Dataset:
     """`ingest` on an open run, whether or not the dataset exists."""
-    first, second = _begin(run, train, test, max_mib, max_columns)
-    compared = _compare(first, second, target, options)
+    first, second, found = _begin(run, train, test, target, options, max_mib, max_columns)
+    compared = _compare(first, second, found, target, options)
     _finish_checks(run, compared)
     labels = labels_of(first.frame[target])
-    found = compared.features
     schema = InputSchema(found.columns, target_of(target, labels), found.left_out, options.unseen_category)
     dataset = datasets.dataset_of(
         run.run_id,
@@ -130,12 +129,12 @@ def ingest_without_target(
         TrainingRefusedError: files that no honest model can be learned from, whatever the target.
     """
     key = dataset_key(train.sha256, test.sha256, "", options)
-    found = find(key)
-    if found is not None:
-        return summary(found)
+    known = find(key)
+    if known is not None:
+        return summary(known)
     with tracking.step_run("ingest") as run:
-        first, second = _begin(run, train, test, max_mib, max_columns)
-        compared = _compare(first, second, None, options)
+        first, second, found = _begin(run, train, test, None, options, max_mib, max_columns)
+        compared = _compare(first, second, found, None, options)
         _finish_checks(run, compared)
         made = _summary(run, first, second, compared, None, options)
         _end(run, made, key)
@@ -203,24 +202,33 @@ def _known(key: str) -> Dataset | None:
         return None
 
 
-def _begin(run: StepRun, train: Source, test: Source, max_mib: float, max_columns: int) -> tuple[Table, Table]:
-    """Log the original bytes and read both files, saying what is wrong with either."""
+def _begin(
+    run: StepRun, train: Source, test: Source, target: str | None, options: Options, max_mib: float, max_columns: int
+) -> tuple[Table, Table, Features]:
+    """Log the original bytes and read both files, saying what is wrong with either; and the training columns.
+
+    The test file is read as rows to be predicted will be: as the training file was, where it leaves a choice.
+    """
     writing.write_raw(run, train, test)
     tables: list[Table] = []
     problems: list[Problem] = []
+    how: dict[str, Any] = {"max_mib": max_mib, "max_columns": max_columns}
     for part, source in (("training", train), ("test", test)):
         where = f"{part} file {writing.safe_name(source.name)}"
         try:
-            like = tables[0].format if tables else None
-            tables.append(read(source.content, source.name, where, max_mib=max_mib, max_columns=max_columns, like=like))
+            tables.append(read(source.content, source.name, where, **how))
         except FileRefusedError as error:
             problems += error.problems
+            continue
+        if part == "training":
+            found = features(tables[0].frame, target, options.ignore, options.kinds)
+            how |= {"like": tables[0].format, "decimal_comma": decimal_comma_names(found.columns)}
     if problems:
         raise FileRefusedError(*problems)
-    return tables[0], tables[1]
+    return tables[0], tables[1], found
 
 
-def _compare(train: Table, test: Table, target: str | None, options: Options) -> Compared:
+def _compare(train: Table, test: Table, found: Features, target: str | None, options: Options) -> Compared:
     """Ask every question about both tables, and add what was noticed on reading them."""
     compared = compare(
         train.frame,
@@ -230,6 +238,7 @@ def _compare(train: Table, test: Table, target: str | None, options: Options) ->
         options.accept,
         kinds=options.kinds,
         unseen_category=options.unseen_category,
+        found=found,
     )
     return replace(compared, checks=(*reading_checks(train, test), *compared.checks))
 

@@ -76,6 +76,7 @@ def compare(
     *,
     kinds: Mapping[str, Asked] = MappingProxyType({}),
     unseen_category: UnseenCategory = DEFAULT_POLICY,
+    found: Features | None = None,
 ) -> Compared:
     """Ask every question about two tables.
 
@@ -89,8 +90,9 @@ def compare(
         accept: codes of refused checks that are to be warnings, where that is possible.
         kinds: kinds of columns that were decided on request.
         unseen_category: what becomes of categories that training has not seen.
+        found: the training table's columns, where they are described already.
     """
-    found = features(train, target, ignore, kinds)
+    found = found or features(train, target, ignore, kinds)
     checks = [_ignored(train, target, ignore), _kinds_asked(train, target, kinds), *_unreadable(found)]
     if target is not None:
         checks.append(target_missing(train, test, target))

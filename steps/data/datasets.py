@@ -25,7 +25,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from pyfunc.errors import ModelUnavailableError, Problem, TrainingRefusedError
-from pyfunc.schema import InputSchema
+from pyfunc.schema import SCHEMA_FORMAT, InputSchema
 from steps import tracking
 from steps.data.options import Options, options_of
 from steps.data.profile import encode
@@ -63,7 +63,7 @@ class Summary:
 
 def dataset_key(train_sha256: str, test_sha256: str, target: str, options: Options) -> str:
     """The identity of a dataset: the same files and options, read in the same way, are the same dataset."""
-    identity = [train_sha256, test_sha256, target, options.texts(), READER_FORMAT]
+    identity = [train_sha256, test_sha256, target, options.texts(), READER_FORMAT, SCHEMA_FORMAT]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 

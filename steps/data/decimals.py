@@ -19,6 +19,7 @@ COMMA_IS_DECIMAL_WITH = ("\t", ";")
 SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())  # what str.strip() takes off
 DECIMAL_COMMA = r"^[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?$"  # for RE2, where \d is 0 to 9 and $ the end
 NUMBER = f"^(?:{NUMBER_TEXT.pattern})$"
+THOUSAND = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 FIRST_ROWS = 1000  # looked at before a whole column is
 
 
@@ -46,11 +47,13 @@ def decimal_points(
         names: of the columns in which each cell that is a number with a comma is changed; None changes the columns all
             of whose cells are numbers.
         like: format of a file that this one resembles: with its decimal comma, commas are decimal whatever the
-            delimiter is; where it has points although commas would do, they are not.
+            delimiter is; where it has points although commas would do, they are in columns with a cell that cannot
+            be a thousand (`7,5`), because `1,234` alone may be one.
     """
-    is_comma = delimiter in COMMA_IS_DECIMAL_WITH
+    is_comma, may_be_thousands = delimiter in COMMA_IS_DECIMAL_WITH, False
     if like is not None and like.decimal is not None:
-        is_comma = like.decimal == "," or (is_comma and like.delimiter not in COMMA_IS_DECIMAL_WITH)
+        may_be_thousands = is_comma and like.decimal == "." and like.delimiter in COMMA_IS_DECIMAL_WITH
+        is_comma = is_comma or like.decimal == ","
     if not is_comma:
         return Decimals([], ".")
     changed, points = [], False
@@ -60,6 +63,8 @@ def decimal_points(
                 continue
             texts = _trimmed(column)
             commas = pc.match_substring_regex(texts, DECIMAL_COMMA)
+            if may_be_thousands and not pc.any(pc.and_not(commas, pc.match_substring_regex(texts, THOUSAND))).as_py():
+                continue
             if pc.any(commas).as_py():
                 columns[at] = pc.if_else(commas, pc.replace_substring(texts, ",", "."), column.cast(pa.string()))
                 changed.append(at)

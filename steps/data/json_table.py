@@ -90,7 +90,7 @@ def _documents(text: str, where: str, record: Any) -> tuple[list[Any], bool]:
         raise _unreadable("It is nested too deeply.", where) from error
     except json.JSONDecodeError as error:
         lines = text.strip().splitlines()
-        if len(lines) == 1 or not lines[0].rstrip().endswith("}"):
+        if not lines[1:] or not lines[0].rstrip().endswith("}"):
             raise _unreadable(f"It breaks off in line {error.lineno}, column {error.colno}.", where) from error
     except ValueError as error:  # a number of more than 4,300 digits
         raise _unreadable("A number has too many digits.", where) from error

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pyfunc.cells import Kind
 from tests.conformance.cells import Case
 from tests.conformance.doors import INVOCATIONS, PREDICT, PYTHON, SCORE, SERVE
-from tests.conformance.formats import CSV, CSV_TYPED, DF_RECORDS, DF_SPLIT, PARQUET, RECORDS
+from tests.conformance.formats import CSV, CSV_TYPED, DF_RECORDS, DF_SPLIT, RECORDS
 
 Place = tuple[str, str]  # format, door
 CSV_AT_OUR_READER = ((CSV, PREDICT), (CSV, SCORE))
@@ -54,11 +54,6 @@ DIFFERENCES = (
         "The same, and the quotes around it in CSV mean nothing to pandas.",
         ((CSV_TYPED, PYTHON),),
         lambda case, _: case.name == "2**53+1 as text" and case.column == "income",
-    ),
-    Difference(
-        "A decimal of Arrow is not asked whether float64 holds it exactly: a fault of ours.",
-        tuple((PARQUET, door) for door in (PREDICT, INVOCATIONS, SERVE, PYTHON, SCORE)),
-        lambda case, kind: case.name == "2**70" and kind is Kind.NUMBER,
     ),
     Difference(
         "A text file with a NUL is no text file, most often UTF-16 without a mark: refused as a whole.",

@@ -93,7 +93,7 @@ def test_the_threshold(model, tmp_path, threshold, expected):
 
 
 def test_a_file_is_read_as_the_training_file_was(store, tmp_path):
-    """Where commas are no decimal points in training, `0,25` is no number; where they are, it is a quarter."""
+    """Where commas are no decimal points in training, `1,250` is no number; where they are, it is one and a quarter."""
     wrong = {}
     for decimal in (".", ","):
         folder = tmp_path / f"package{ord(decimal)}"
@@ -109,11 +109,11 @@ def test_a_file_is_read_as_the_training_file_was(store, tmp_path):
             pip_requirements=[],
         )
         try:
-            wrong[decimal] = scored(tmp_path, b"x;c\n0,25;a\n", str(folder / "model"))["probability_yes"].tolist()
+            wrong[decimal] = scored(tmp_path, b"x;c\n1,250;a\n", str(folder / "model"))["probability_yes"].tolist()
         except SchemaMismatchError as error:
             wrong[decimal] = [problem.code for problem in error.problems]
 
-    assert wrong == {".": ["not_a_number"], ",": [0.25]}
+    assert wrong == {".": ["not_a_number"], ",": [1.25]}
 
 
 def test_rows_that_are_unlike_training_say_so_on_request(model, tmp_path):

@@ -32,7 +32,7 @@ TARGET = "Kredit möglich"
 SMALL, LARGE = 90, 4_000  # rows; columns of a large CSV may stay in Arrow's memory
 KINDS = {
     "income, €": Kind.NUMBER, "children": Kind.NUMBER, "rooms": Kind.NUMBER, "postcode": Kind.CATEGORY,
-    "smoker": Kind.CATEGORY, "insured": Kind.BOOLEAN, "since": Kind.DATETIME, "called": Kind.DATETIME,
+    "smoker": Kind.BOOLEAN, "insured": Kind.BOOLEAN, "since": Kind.DATETIME, "called": Kind.DATETIME,
     "comment": Kind.CATEGORY, "Größe": Kind.CATEGORY,
 }  # fmt: skip
 COMMENTS = ['say "hi", she said', "one; two", "tab\there", "line\nbreak", "pipe | pipe", " spaced ", "NA", "1,5", "ü€"]

@@ -61,6 +61,7 @@ def test_commas_stay_where_the_training_file_could_have_had_them_and_had_points(
     assert cells(text, SEMICOLON_POINT, ["n"]) == [["1,234", "1"], ["2", "3"]]
     assert cells(text, SEMICOLON_POINT) == [["1,234", "1"], ["2", "3"]]
     assert cells(text, ENGLISH, ["n"]) == [["1.234", "1"], ["2", "3"]]  # its commas had to be delimiters
+    assert cells("n;m\n7,5;1,234\n1,234;3\n", SEMICOLON_POINT) == [["7.5", "1,234"], ["1.234", "3"]]  # 7,5 decides
 
 
 def test_a_file_that_shows_no_decimal_sign_binds_nobody():
