@@ -74,6 +74,7 @@ WRITERS: dict[str, Callable[[pd.DataFrame], bytes]] = {
     "f.csv.zst": lambda frame: zstandard.compress(as_csv(frame, ";").encode()),
     "f.zip": lambda frame: zipped(as_csv(frame, "|").encode()),
 }
+DELIMITER_OF = {"f.csv.gz": ",", "f.csv.zst": ";", "f.zip": "|"}
 VALID = {
     name: write(pd.DataFrame({"a": [1.5, 2.5, None], "b": [MARKER, "x,y", None]})) for name, write in WRITERS.items()
 }
@@ -157,12 +158,14 @@ def test_typed_and_packed_formats_come_back(name, frame):
     """What is written in a format is what is read, by the texts of the cells, under the same names."""
     if name in ("f.parquet", "f.feather"):
         frame = frame.apply(lambda column: column if _is_typed(column) else column.map(text_of, na_action="ignore"))
-    if name == "f.xlsx":  # empty rows at the end of a sheet are no rows
+    if name == "f.xlsx":  # empty rows at the end of a sheet are no rows, and what begins like a formula is one
         assume(any(texts(frame)[-1]))
+        assume(not any(name.startswith("=") for name in frame.columns))
         frame = frame.map(
             lambda cell: float(f"{cell:.15g}") if isinstance(cell, float) else cell
         )  # all that Excel keeps
-    table = read(WRITERS[name](frame), name, decimal_comma=[])
+    like = FileFormat("csv", delimiter=DELIMITER_OF[name]) if name in DELIMITER_OF else None
+    table = read(WRITERS[name](frame), name, decimal_comma=[], like=like)  # names of delimiters leave a choice
     assert [*table.frame.columns] == [*frame.columns]
     assert texts(table.frame) == texts(frame)
 
