@@ -22,10 +22,11 @@ from steps.search.plan import DEFAULTS
 SHOWN_CATEGORIES = 20
 TYPES = {  # what a cell may be in JSON; text that means the same is read the same
     Kind.NUMBER: ["number", "string", "null"],
-    Kind.BOOLEAN: ["boolean", "string", "null"],
+    Kind.BOOLEAN: ["boolean", "string", "number", "null"],
     Kind.CATEGORY: ["string", "number", "boolean", "null"],
     Kind.DATETIME: ["string", "null"],
 }
+UNSEEN = {"missing": "count as missing", "warn": "are known as unknown", "reject": "are refused"}
 PROBLEM = {
     "type": "object",
     "properties": {
@@ -104,7 +105,7 @@ def row_schema(schema: InputSchema) -> dict[str, Any]:
     return {
         "type": "object",
         "required": schema.names,
-        "properties": {column.name: _cell(column) for column in schema.columns},
+        "properties": {column.name: _cell(column, UNSEEN[schema.unseen_category]) for column in schema.columns},
     }
 
 
@@ -123,15 +124,23 @@ def examples(loaded: Loaded) -> list[dict[str, Any]]:
     return rows
 
 
-def _cell(column: Column) -> dict[str, Any]:
-    """One column's cells."""
+def _cell(column: Column, unseen: str) -> dict[str, Any]:
+    """One column's cells; `unseen` says what becomes of categories that are not the training file's."""
     said: list[str] = []
+    spelling = column.spelling
     cell: dict[str, Any] = {"type": TYPES.get(column.kind, TYPES[Kind.CATEGORY])}
-    if column.kind is Kind.DATETIME:
+    if column.kind is Kind.DATETIME and not spelling.format:
         cell["format"] = "date-time"
+    if spelling.format:
+        said.append(f"Written {spelling.format} or in ISO 8601.")
+    if spelling.has_number_style:
+        said.append(column.reason)
+    if spelling.words:
+        cell["examples"] = list(spelling.words)
+        said.append(f"{spelling.words[1]} or {spelling.words[0]}; true or false; 1 or 0. Others {unseen}.")
     if column.categories:
         cell["examples"] = list(column.categories[:SHOWN_CATEGORIES])
-        said.append(f"{len(column.categories)} categories in training; others count as missing.")
+        said.append(f"{len(column.categories)} categories in training; others {unseen}.")
     if column.minimum is not None:
         said.append(f"In training from {column.minimum} to {column.maximum}.")
     said.append(

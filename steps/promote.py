@@ -30,6 +30,7 @@ from steps.tracking import StepRun
 DEFAULT_MODE = "auto"
 DEFAULT_NAME = "crisol"
 FORBIDDEN_IN_NAMES = set("/:.%\"'")
+UNSEEN = {"missing": "counts as missing", "warn": "is known as unknown", "reject": "is refused"}
 log = logging.getLogger(__name__)
 
 
@@ -159,12 +160,12 @@ def _bounded(figure: tuple[float, float, float]) -> str:
 def _description(evaluation: Evaluation, decision: gate.Decision) -> str:
     """The version in words: the decision, the headline figure, and what its rows must be."""
     schema = ingest.load_schema(evaluation.dataset_run_id)
-    target = schema.target
+    target, policy = schema.target, schema.unseen_category
     lines = [
         f"Predicts `{target.name}`: {', '.join(target.classes)}.",
         f"{evaluation.metric} on the test file: {_bounded(evaluation.figures[evaluation.metric])}. {decision.reason}",
         "",
-        "Rows need these columns (empty for a missing value; a category unseen in training counts as missing):",
+        f"Rows need these columns (empty for a missing value; a category unseen in training {UNSEEN[policy]}):",
         *(f"- `{column.name}`: {column.kind}" for column in schema.columns),
     ]
     return "\n".join(lines)[: tracking.MAX_TAG]
