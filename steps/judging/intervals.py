@@ -2,20 +2,15 @@
 
 Shares of rows (accuracy, precision, recall) have Wilson's score interval. F1 is `2j / (1 + j)` of a share `j`, the
 hits among rows that are positive or were called so, and inherits its interval. Balanced accuracy of two classes is
-the mean of two independent shares, whose intervals combine (Zou and Donner 2008). ROC AUC of two classes has
-Newcombe's. The rest, and every mean over more classes, comes from resampled rows.
-
-Simulated with a calibrated classifier, AUC 0.85, 1,500 test files each, how often the bounds hold the true figure:
-
-    rows, positives     F1: this, resampled     balanced accuracy: this, resampled
-    10, 30 %            94.5, 87.9              92.8, 89.2
-    100, 5 %            96.6, 91.9              95.9, 80.1
-    300, 5 %            94.4, 93.2              95.1, 92.7
-    1,000, 10 %         94.4, 93.9              95.3, 94.1
+the mean of two independent shares, whose intervals combine. ROC AUC of two classes has Newcombe's. The rest comes from
+resampled rows: log loss and Brier score studentised; average precision, the correlation and every mean over more
+classes by their spread on the scale of the logit. Each method with its source: `methods`. How often they hold the true
+figure, measured: tests/bench/results/coverage.md.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from steps.judging import metrics
+from steps.judging import methods, metrics
+from steps.judging.methods import LEVEL, newcombe, percentiles, wilson
 from steps.judging.metrics import Floats, Ints
 
-LEVEL = 0.95
-Z = 1.959963984540054  # the normal quantile that leaves 2.5 % on each side
-PERCENTILES = (2.5, 97.5)
-BISECTIONS = 60  # halvings of an interval inside [0, 1]: exact to float64
+__all__ = ["LEVEL", "RANGES", "UNDEFINED", "Figure", "averages", "bounds", "newcombe", "paired_difference", "per_class",
+           "percentiles", "wilson"]  # fmt: skip
 RANGES = {name: (0.0, math.inf if name == "log_loss" else 1.0) for name in metrics.METRICS}
+RANGES |= {f"{how}_{name}": (0.0, 1.0) for how in metrics.AVERAGES for name in metrics.AVERAGED}
 RANGES["mcc"] = (-1.0, 1.0)
 RANGES["brier"] = (0.0, 2.0)  # two classes: at most 1, and percentiles of it stay there
 
@@ -79,18 +74,45 @@ def bounds(
     Returns:
         By name; `low <= value <= high` and inside the figure's range wherever it is defined.
     """
-    values = metrics.figures(y, scores, predicted, positive_at)
-    counts = metrics.confusion(y, predicted, scores.shape[1], np.ones((1, len(y))))[0]
-    exact = {"accuracy": wilson(np.trace(counts), counts.sum())}
+    once = np.ones((1, len(y)))
+    found = {n: float(v[0]) for n, v in metrics.everything(y, scores, predicted, positive_at, once).items()}
+    counts = metrics.confusion(y, predicted, scores.shape[1], once)[0]
+    limits = {
+        "accuracy": wilson(np.trace(counts), counts.sum()),
+        "mcc": _correlation(found["mcc"], resamples["mcc"], len(y)),
+        **_losses(y, scores, positive_at, resamples),
+    }
     true, said, hits = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
     if positive_at is not None:
-        exact["balanced_accuracy"] = _mean_of_shares(hits, true)
-        exact |= of_class(hits[positive_at], true[positive_at], said[positive_at])
-        exact["roc_auc"] = newcombe(values["roc_auc"], true[positive_at], len(y) - true[positive_at])
-    return {
-        name: _enclosing(name, values[name], exact[name] if name in exact else percentiles(resamples[name]))
-        for name in metrics.METRICS
-    }
+        limits["balanced_accuracy"] = methods.mean_of_two_shares(hits, true)
+        limits |= methods.of_class(hits[positive_at], true[positive_at], said[positive_at])
+        limits["roc_auc"] = newcombe(found["roc_auc"], true[positive_at], len(y) - true[positive_at])
+        rows = true[[positive_at]]
+    else:
+        rows = true
+    for name in metrics.METRICS:
+        if name not in limits:
+            limits[name] = _mean_over_classes(found[name], resamples[name], rows, np.ones(len(rows)))
+    return {name: _enclosing(name, found[name], limits[name]) for name in metrics.METRICS}
+
+
+def averages(
+    y: Ints, scores: Floats, predicted: Ints, positive_at: int | None, resamples: Mapping[str, Floats]
+) -> dict[str, dict[str, Figure]]:
+    """Precision, recall, f1 and roc_auc averaged over the classes: `macro` and `weighted` by their rows.
+
+    The arguments are those of `bounds`.
+    """
+    once = np.ones((1, len(y)))
+    found = metrics.everything(y, scores, predicted, positive_at, once)
+    rows = np.bincount(y, minlength=scores.shape[1]).astype(np.float64)
+    shares = {"macro": np.ones(len(rows)), "weighted": rows}
+    made: dict[str, dict[str, Figure]] = {how: {} for how in metrics.AVERAGES}
+    for how, name in itertools.product(metrics.AVERAGES, metrics.AVERAGED):
+        key = f"{how}_{name}"
+        value = float(found[key][0])
+        made[how][name] = _enclosing(key, value, _mean_over_classes(value, resamples[key], rows, shares[how]))
+    return made
 
 
 def per_class(y: Ints, scores: Floats, predicted: Ints) -> list[dict[str, Figure]]:
@@ -103,7 +125,7 @@ def per_class(y: Ints, scores: Floats, predicted: Ints) -> list[dict[str, Figure
     for at in range(n_classes):
         hits, true, said = counts[0, at, at], counts[0, at].sum(), counts[0, :, at].sum()
         auc = float(metrics.ranking(y == at, scores[:, at], once)[0][0])
-        limits = {**of_class(hits, true, said), "roc_auc": newcombe(auc, true, len(y) - true)}
+        limits = {**methods.of_class(hits, true, said), "roc_auc": newcombe(auc, true, len(y) - true)}
         own = {"precision": precision[at], "recall": recall[at], "f1": f1[at], "roc_auc": auc}
         found.append({name: _enclosing(name, float(own[name]), limits[name]) for name in own})
     return found
@@ -126,75 +148,33 @@ def paired_difference(
     return (value, min(low, value), max(high, value)) if math.isfinite(value) else (math.nan,) * 3
 
 
-def wilson(hits: float, trials: float) -> tuple[float, float]:
-    """Score interval of a share; (0, 1) for no trials.
-
-    Source: Wilson 1927, Journal of the American Statistical Association 22.
-    """
-    if trials == 0:
-        return 0.0, 1.0
-    share, square = hits / trials, Z * Z / trials
-    centre = (share + square / 2) / (1 + square)
-    half = Z * math.sqrt(share * (1 - share) / trials + square / (4 * trials)) / (1 + square)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def of_class(hits: float, true: float, said: float) -> dict[str, tuple[float, float]]:
-    """Bounds of one class's precision, recall and f1 from its hits, its rows and the rows said to be it."""
-    low, high = wilson(hits, true + said - hits)
-    f1 = (2 * low / (1 + low), 2 * high / (1 + high))
-    return {"precision": wilson(hits, said), "recall": wilson(hits, true), "f1": f1}
+def _losses(
+    y: Ints, scores: Floats, positive_at: int | None, resamples: Mapping[str, Floats]
+) -> dict[str, tuple[float, float]]:
+    """Bounds of the two means over rows."""
+    log, worst_log = metrics.log_losses(y, scores), metrics.worst_log_losses(scores)
+    squared = metrics.squared_errors(y, scores, positive_at)
+    worst_squared = metrics.worst_squared_errors(scores, positive_at)
+    named = (("log_loss", log, worst_log), ("brier", squared, worst_squared))
+    return {
+        name: methods.of_losses(losses, worst, resamples[name], resamples[metrics.ERRORS[name]])
+        for name, losses, worst in named
+    }
 
 
-def newcombe(auc: float, positives: float, negatives: float) -> tuple[float, float]:
-    """Score interval of an area under the ROC curve, from Hanley and McNeil's variance.
+def _correlation(value: float, resampled: Floats, rows: int) -> tuple[float, float]:
+    """Bounds of a correlation: those of `(1 + r) / 2`, whose logit is twice Fisher's z."""
+    low, high = methods.on_logit_scale((1 + value) / 2, (1 + resampled) / 2, methods.quantile([rows], [1]), rows)
+    return 2 * low - 1, 2 * high - 1
 
-    Source: Newcombe 2006, Statistics in Medicine 25, "Confidence intervals for an effect size measure based on the
-    Mann-Whitney statistic. Part 2", method 5.
-    """
-    if not math.isfinite(auc):
+
+def _mean_over_classes(value: float, resampled: Floats, rows: Floats, shares: Floats) -> tuple[float, float]:
+    """Bounds of a mean over classes, with `shares` in it, of which those without rows are left out."""
+    occurs = (rows > 0) & (shares > 0)
+    if not occurs.any():
         return math.nan, math.nan
-    mean = (positives + negatives) / 2 - 1
-
-    def is_near(true: float) -> bool:
-        spread = 1 + mean * (1 - true) / (2 - true) + mean * true / (1 + true)
-        return abs(auc - true) <= Z * math.sqrt(true * (1 - true) * spread / (positives * negatives))
-
-    return _edge(is_near, auc, 0.0), _edge(is_near, auc, 1.0)
-
-
-def percentiles(values: Floats) -> tuple[float, float]:
-    """The 2.5 and 97.5 percentiles of what is defined."""
-    defined = values[np.isfinite(values)]
-    if not len(defined):
-        return math.nan, math.nan
-    low, high = np.percentile(defined, PERCENTILES)
-    return float(low), float(high)
-
-
-def _mean_of_shares(hits: Floats, trials: Floats) -> tuple[float, float]:
-    """Bounds of the mean of independent shares; a share without trials is left out.
-
-    For two shares only: with many, the asymmetry of Wilson's intervals adds up and the upper bound no longer holds.
-
-    Source: Zou and Donner 2008, Statistics in Medicine 27 (MOVER), with Wilson's interval for each share.
-    """
-    tried = [(hit, trial) for hit, trial in zip(hits, trials, strict=True) if trial]
-    mean = sum(hit / trial for hit, trial in tried) / len(tried)
-    below = math.hypot(*(hit / trial - wilson(hit, trial)[0] for hit, trial in tried)) / len(tried)
-    above = math.hypot(*(wilson(hit, trial)[1] - hit / trial for hit, trial in tried)) / len(tried)
-    return mean - below, mean + above
-
-
-def _edge(is_inside: Any, inside: float, end: float) -> float:
-    """The last point from `inside` towards `end` for which `is_inside` holds."""
-    if is_inside(end):
-        return end
-    outside = end
-    for _ in range(BISECTIONS):
-        middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if is_inside(middle) else (inside, middle)
-    return inside
+    counted = rows[occurs].tolist(), shares[occurs].tolist()
+    return methods.on_logit_scale(value, resampled, methods.quantile(*counted), methods.trials(*counted))
 
 
 def _enclosing(name: str, value: float, limits: tuple[float, float]) -> Figure:

@@ -1,4 +1,4 @@
-"""What a model's answers are worth, in ten figures.
+"""What a model's answers are worth, in ten figures, and the averages over the classes.
 
 One implementation serves a single test file (every row counts once) and its resamples (rows count 0, 1, 2... times),
 so a bound can never belong to another definition than its figure. Where scikit-learn defines a figure, it is equal.
@@ -24,6 +24,9 @@ HIGHER_IS_BETTER = {
     "mcc": True,
 }
 METRICS = tuple(HIGHER_IS_BETTER)
+AVERAGED = ("precision", "recall", "f1", "roc_auc")  # of the classes, as `macro` and as `weighted` by their rows
+AVERAGES = ("macro", "weighted")
+ERRORS = {"log_loss": "log_loss_error", "brier": "brier_error"}  # standard errors of the two means over rows
 EPSILON = float(np.finfo(np.float64).eps)  # scikit-learn's clipping, so that one certain error is not infinite
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -76,17 +79,27 @@ def weighted(y: Ints, scores: Floats, predicted: Ints, positive_at: int | None, 
     Returns:
         For each name (n_weightings,), NaN where not defined.
     """
+    found = everything(y, scores, predicted, positive_at, weights)
+    return {name: found[name] for name in METRICS}
+
+
+def everything(y: Ints, scores: Floats, predicted: Ints, positive_at: int | None, weights: Floats) -> dict[str, Floats]:
+    """`weighted`, and what bounds and averages take besides.
+
+    `ERRORS` are the standard errors of the means over rows; `macro_f1` and so on, for `AVERAGES` and `AVERAGED`, are
+    means over the classes: over those that occur, or weighted by their rows.
+    """
     assert len(y), "figures need rows"
     n_classes = scores.shape[1]
     assert (positive_at is None) == (n_classes > 2), "a positive class goes with two classes"  # noqa: PLR2004
-    found = _from_counts(confusion(y, predicted, n_classes, weights), positive_at)
-    total = weights.sum(axis=1)
-    found["log_loss"] = weights @ log_losses(y, scores) / total
-    found["brier"] = weights @ squared_errors(y, scores, positive_at) / total
+    counts = confusion(y, predicted, n_classes, weights)
+    found = _from_counts(counts, positive_at)
+    found |= _means("log_loss", log_losses(y, scores), weights)
+    found |= _means("brier", squared_errors(y, scores, positive_at), weights)
     classes = range(n_classes) if positive_at is None else [positive_at]
     ranks = np.array([ranking(y == at, scores[:, at], weights) for at in classes])
     found["roc_auc"], found["average_precision"] = _mean_of_defined(ranks[:, 0]), _mean_of_defined(ranks[:, 1])
-    return {name: found[name] for name in METRICS}
+    return found | _averages(counts, ranks[:, 0])
 
 
 def confusion(y: Ints, predicted: Ints, n_classes: int, weights: Floats) -> Floats:
@@ -110,6 +123,16 @@ def squared_errors(y: Ints, scores: Floats, positive_at: int | None) -> Floats:
     truth = np.zeros_like(scores)
     truth[np.arange(len(y)), y] = 1
     return np.asarray(((scores - truth) ** 2).sum(axis=1))
+
+
+def worst_log_losses(scores: Floats) -> Floats:
+    """The log loss that each row (n_rows,) would have with its least likely class."""
+    return log_losses(scores.argmin(axis=1), scores)
+
+
+def worst_squared_errors(scores: Floats, positive_at: int | None) -> Floats:
+    """The Brier score that each row (n_rows,) would have with its least likely class."""
+    return squared_errors(scores.argmin(axis=1), scores, positive_at)
 
 
 def ranking(truth: Bools, score: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -161,6 +184,28 @@ def _from_counts(counts: Floats, positive_at: int | None) -> dict[str, Floats]:
         **own,
         "mcc": ratio(together, np.sqrt(spread)),
     }
+
+
+def _means(name: str, losses: Floats, weights: Floats) -> dict[str, Floats]:
+    """A mean over rows and its standard error, both (n_weightings,)."""
+    total = weights.sum(axis=1)
+    mean = ratio(weights @ losses, total, np.nan)
+    spread = np.maximum(ratio(weights @ losses**2, total, np.nan) - mean**2, 0)
+    return {name: mean, ERRORS[name]: np.sqrt(ratio(spread, np.maximum(total - 1, 0), np.nan))}
+
+
+def _averages(counts: Floats, ranks: Floats) -> dict[str, Floats]:
+    """Means over the classes; the ROC AUC of two classes is the same for both."""
+    true, said = counts.sum(axis=2), counts.sum(axis=1)
+    found = {}
+    for name, values in _named(*of_classes(counts)):
+        found[f"macro_{name}"] = _mean_of_defined(np.where((true + said) > 0, values, np.nan).T)
+        found[f"weighted_{name}"] = ratio((values * true).sum(axis=1), true.sum(axis=1), np.nan)
+    found["macro_roc_auc"] = found["weighted_roc_auc"] = _mean_of_defined(ranks)
+    if len(ranks) > 1:
+        known = np.where(np.isnan(ranks), 0, true.T)
+        found["weighted_roc_auc"] = ratio((np.nan_to_num(ranks) * known).sum(axis=0), known.sum(axis=0), np.nan)
+    return found
 
 
 def _named(precision: Floats, recall: Floats, f1: Floats) -> tuple[tuple[str, Floats], ...]:

@@ -49,12 +49,12 @@ def resampled(
         is_counted: (n_rows,) rows that the figures are of; the others are drawn all the same, and do not count.
 
     Returns:
-        For each name (n_resamples,), NaN where a resample does not define the figure. Two models judged on the same
-        rows get the same resamples, so their values can be subtracted one by one.
+        For each name of `metrics.everything` (n_resamples,), NaN where a resample does not define the figure. Two
+        models judged on the same rows get the same resamples, so their values can be subtracted one by one.
     """
     n_rows, n_classes = scores.shape
     blocks = [
-        metrics.weighted(y, scores, predicted, positive_at, block if is_counted is None else block * is_counted)
+        metrics.everything(y, scores, predicted, positive_at, block if is_counted is None else block * is_counted)
         for block in weights(n_rows, number(n_rows, n_classes))
     ]
-    return {name: np.concatenate([block[name] for block in blocks]) for name in metrics.METRICS}
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from steps.judging import intervals, resampling
+from steps.judging import intervals, methods, resampling
 from steps.judging.intervals import Figure, bounds, newcombe, paired_difference, per_class, wilson
 from steps.judging.metrics import METRICS, figures
 from tests.steps.judging.test_metrics import answers
@@ -34,7 +34,7 @@ def test_newcombe_solves_its_equation():
 
     for true in newcombe(auc, positives, negatives):
         spread = true * (1 - true) * (1 + mean * (1 - true) / (2 - true) + mean * true / (1 + true))
-        assert abs(auc - true) == pytest.approx(intervals.Z * math.sqrt(spread / (positives * negatives)), abs=1e-9)
+        assert abs(auc - true) == pytest.approx(methods.Z * math.sqrt(spread / (positives * negatives)), abs=1e-9)
 
 
 def test_newcombe_leaves_room_below_a_perfect_ranking():
