@@ -75,6 +75,7 @@ TRAIN = {
         "experiment": {"type": "string"},
         **READING,
         "promote": {"enum": ["auto", "never", "always"], "default": "auto"},
+        "margin": {**TEXT_OR_NUMBER, "default": "0", "description": "How much worse than the champion it may be."},
         **{name: {**TEXT_OR_NUMBER, "default": value} for name, value in vars(DEFAULTS).items()},
     },
 }

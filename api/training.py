@@ -21,10 +21,11 @@ from pyfunc.cells import text_of
 from pyfunc.errors import ModelUnavailableError, Problem, ProjectError, TrainingRefusedError
 from steps import tracking
 from steps.data import options
+from steps.judging.margins import DEFAULT_MARGIN, margin_problems
 from steps.search.plan import DEFAULTS, PROMOTE_MODES, plan_of
 
 SEARCH = tuple(vars(DEFAULTS))
-TAKEN = ("dataset_id", "target", "experiment", *options.TEXTS, "promote", *SEARCH)
+TAKEN = ("dataset_id", "target", "experiment", *options.TEXTS, "promote", "margin", *SEARCH)
 NEVER = {
     "scheduler": "It is an address that exchanges pickles.",
     "name": "The server trains for the model that it serves (CRISOL_NAME).",
@@ -167,6 +168,8 @@ def _submit(serving: Serving, asked: Mapping[str, str]) -> Any:
     if promote not in PROMOTE_MODES:
         fix = f"Choose {', '.join(PROMOTE_MODES)}."
         problems.append(Problem("promote_invalid", "'promote' is not known.", WHERE, fix))
+    margin = asked.get("margin", DEFAULT_MARGIN)
+    problems += margin_problems(margin)
     try:
         plan_of(search, uploads.target_of(dataset, target))
     except TrainingRefusedError as error:
@@ -179,6 +182,7 @@ def _submit(serving: Serving, asked: Mapping[str, str]) -> Any:
         "dataset": dataset.run_id,
         "target": target,
         "promote": promote,
+        "margin": margin,
         "name": serving.settings.name,
     }
     title = f"train for {target or dataset.target}"[:MAX_TITLE]

@@ -24,7 +24,7 @@ import pandas as pd
 from pyfunc.errors import SchemaMismatchError
 from pyfunc.model import Scorer, decide
 from steps import ingest, process, tracking
-from steps.judging import answers, card, contest, importance, plots, report
+from steps.judging import answers, card, comparing, contest, importance, plots, report
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import Plot
 from steps.judging.document import document, finite, plots_of
@@ -104,6 +104,9 @@ def from_json(stored: Mapping[str, Any]) -> Evaluation:
         refused_checks=tuple(check["code"] for check in checks if check["level"] == "refused"),
         champion_reason=(champion.get("reason") or "") if champion else "",
         fewest_rows=min(one["rows"] for one in stored["per_class"]) if stored.get("per_class") else None,
+        gate=comparing.of_json(champion["gate"]) if comparable and champion.get("gate") else None,
+        rows=stored["dataset"]["rows"],
+        rows_needed=champion.get("rows_needed") if comparable else None,
     )
 
 

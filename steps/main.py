@@ -20,6 +20,7 @@ from pyfunc.errors import Problem, TrainingRefusedError
 from steps import evaluate, ingest, process, promote, tracking, train
 from steps.data import options
 from steps.data.kinds import EXAMPLE
+from steps.judging.margins import DEFAULT_MARGIN
 from steps.records import Candidate, Dataset, Evaluation, ModelVersion
 from steps.search import budget
 from steps.search.plan import DEFAULTS, plan_of
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 @click.option("--threshold", default=DEFAULTS.threshold, show_default=True)
 @click.option("--promote", "mode", default=promote.DEFAULT_MODE, show_default=True)
 @click.option("--name", default=promote.DEFAULT_NAME, show_default=True)
+@click.option("--margin", default=DEFAULT_MARGIN, show_default=True, help="For promotion against a champion.")
 def cli(
     train_file: str,
     test_file: str,
@@ -53,19 +55,20 @@ def cli(
     dataset: str,
     mode: str,
     name: str,
+    margin: str,
     **rest: str,
 ) -> dict[str, Any]:
     """Entry point `main` of MLproject."""
     with tracking.step_run("main", name=f"train for {name}") as run:
         given = {"train": train_file, "test": test_file, "target": target, "dataset": dataset}
-        run.params({**given, **rest, "promote": mode, "name": name})
+        run.params({**given, **rest, "promote": mode, "name": name, "margin": margin})
         reading = {key: rest.pop(key) for key in options.TEXTS}
-        _check(train_file, test_file, dataset, reading, mode, name, rest)
+        _check(train_file, test_file, dataset, reading, promote.problems_with(mode, name, margin), rest)
         budget.warm_up()  # PyCaret is imported while the files are read
         data = _dataset(run, train_file, test_file, target, dataset, reading)
         candidate = train.train(data, rest)
         evaluation = evaluate.evaluate(candidate.model_uri, data, name)
-        version = promote.promote(evaluation, mode, name)
+        version = promote.promote(evaluation, mode, name, margin)
         if version.evaluation_run_id != evaluation.run_id:  # the champion had changed, and it was judged again
             evaluation = promote.load_evaluation(version.evaluation_run_id)
         _record(run, version, evaluation)
@@ -78,12 +81,11 @@ def _check(
     test_file: str,
     dataset: str,
     reading: Mapping[str, str],
-    mode: str,
-    name: str,
+    found: list[Problem],
     search: Mapping[str, str],
 ) -> None:
     """Say everything that is wrong with the parameters before any file is read."""
-    problems = [*promote.problems_with(mode, name), *options.problems_with(reading)]
+    problems = [*found, *options.problems_with(reading)]
     if dataset and (train_file or test_file):
         what = "'dataset' is given together with 'train' or 'test'."
         problems.append(Problem("parameters_exclusive", what, "parameters", "Give a dataset run, or the two files."))

@@ -23,6 +23,7 @@ from pyfunc.errors import GateNotPassedError, Problem, TrainingRefusedError
 from steps import evaluate, ingest, process, reload, tracking
 from steps.judging import gate
 from steps.judging.contest import champion_version
+from steps.judging.margins import DEFAULT_MARGIN, margin_of, margin_problems
 from steps.records import Evaluation, ModelVersion
 from steps.search.plan import PROMOTE_MODES
 from steps.tracking import StepRun
@@ -34,8 +35,8 @@ UNSEEN = {"missing": "counts as missing", "warn": "is known as unknown", "reject
 log = logging.getLogger(__name__)
 
 
-def problems_with(promote: str, name: str) -> list[Problem]:
-    """What is wrong with these two options."""
+def problems_with(promote: str, name: str, margin: str = DEFAULT_MARGIN) -> list[Problem]:
+    """What is wrong with these options."""
     problems = []
     if promote not in PROMOTE_MODES:
         problems.append(
@@ -44,36 +45,39 @@ def problems_with(promote: str, name: str) -> list[Problem]:
     if not name.strip() or FORBIDDEN_IN_NAMES & set(name):
         what = "'name' is empty or has a character that MLflow's registry refuses in names."
         problems.append(Problem("name_invalid", what, "parameters", "Use letters, digits, spaces, - and _."))
-    return problems
+    return [*problems, *margin_problems(margin)]
 
 
-def promote(evaluation: Evaluation, mode: str, name: str) -> ModelVersion:
+def promote(evaluation: Evaluation, mode: str, name: str, margin: str = DEFAULT_MARGIN) -> ModelVersion:
     """Register the evaluated model and decide on the alias.
 
     Args:
         evaluation: of the model, against today's champion.
         mode: `auto`, `never` or `always`.
         name: the registered model.
+        margin: how much worse than the champion it may be, in units of the primary figure, as text.
 
     Raises:
         GateNotPassedError: a fresh process does not get the probabilities that were evaluated; nothing is registered.
     """
     with tracking.step_run("promote") as run:
-        return promote_into(run, evaluation, mode, name)
+        return promote_into(run, evaluation, mode, name, margin)
 
 
-def promote_into(run: StepRun, evaluation: Evaluation, mode: str, name: str) -> ModelVersion:
+def promote_into(
+    run: StepRun, evaluation: Evaluation, mode: str, name: str, margin: str = DEFAULT_MARGIN
+) -> ModelVersion:
     """`promote` on an open run."""
-    problems = problems_with(mode, name)
+    problems = problems_with(mode, name, margin)
     if problems:
         raise TrainingRefusedError(*problems)
-    run.params({"evaluation": evaluation.run_id, "promote": mode, "name": name})
+    run.params({"evaluation": evaluation.run_id, "promote": mode, "name": name, "margin": margin})
     _require_same_answers(evaluation)
     client = MlflowClient()
     if champion_version(name) != evaluation.champion_version:
         log.info("the champion has changed since the evaluation; comparing again")
         evaluation = evaluate.evaluate(evaluation.model_uri, ingest.load(evaluation.dataset_run_id), name)
-    decision = gate.decide(evaluation, cast("gate.Mode", mode))
+    decision = gate.decide(evaluation, cast("gate.Mode", mode), margin_of(margin))
     version = _register(client, evaluation, decision, name)
     if decision.promoted:
         _move_aliases(client, name, version, evaluation.champion_version)
@@ -183,10 +187,11 @@ def load_evaluation(run_id: str) -> Evaluation:
 @click.option("--evaluation", required=True, help="Id of an evaluation run.")
 @click.option("--promote", "mode", default=DEFAULT_MODE, show_default=True)
 @click.option("--name", default=DEFAULT_NAME, show_default=True)
-def cli(evaluation: str, mode: str, name: str) -> dict[str, Any]:
+@click.option("--margin", default=DEFAULT_MARGIN, show_default=True, help="How much worse it may be than the champion.")
+def cli(evaluation: str, mode: str, name: str, margin: str) -> dict[str, Any]:
     """Entry point `promote` of MLproject."""
     with tracking.step_run("promote") as run:
-        version = promote_into(run, load_evaluation(evaluation), mode, name)
+        version = promote_into(run, load_evaluation(evaluation), mode, name, margin)
     return vars(version)
 
 

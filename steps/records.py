@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.schema import InputSchema
+from steps.judging.comparing import GateBound
 
 Level = Literal["ok", "warning", "refused"]
 
@@ -97,6 +98,9 @@ class Evaluation:
     refused_checks: tuple[str, ...]
     champion_reason: str = ""  # why it cannot be compared
     fewest_rows: int | None = None  # test rows of the rarest class
+    gate: GateBound | None = None  # the bound that decides against the champion
+    rows: int = 0  # test rows
+    rows_needed: int | None = None  # that would tell the difference, where these do not
 
 
 @dataclass(frozen=True)

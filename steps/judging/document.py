@@ -12,9 +12,13 @@
                   figures_without (the figures on those; null for none shared, or too few others), differences
                   (positive: better on the others than on all rows)
     per_class     in the order of the classes: label, rows, precision, recall, f1, roc_auc
+    averages      precision, recall, f1, roc_auc averaged over the classes: macro, weighted (by their rows)
     confusion     counts, truth in rows, answer in columns
     constant      figures, difference (of the primary figure), beaten
-    champion      null without one; version, uri, comparable, reason (why not), figures, differences by figure
+    champion      null without one; version, uri, comparable, reason (why not), figures, differences by figure; null
+                  where it is not comparable: mcnemar (only_candidate_right, only_champion_right, p), gate (low, level,
+                  judged_before: the bound of the primary difference that decides), rows_needed (test rows that would
+                  tell the difference; null where these do, or for none)
     brier_parts   two classes: miscalibration, discrimination, uncertainty
     importance    metric, rows, repeats, left_out, columns: column, drop, low, high
     least_likely  test rows (from 1, header not counted) whose true class was given the least probability
@@ -35,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-from steps.judging import answers, curves, intervals, metrics, resampling, sharing
+from steps.judging import answers, comparing, curves, intervals, metrics, resampling, sharing
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import Plot
 from steps.records import Dataset
@@ -94,13 +98,14 @@ def document(
         "figures": _figures(candidate),
         "shared_rows": sharing.found(judgement, dataset.shared),
         "per_class": _per_class(judgement),
+        "averages": _averages(judgement),
         "confusion": metrics.confusion(judgement.y, candidate.predicted, n_classes, once)[0].astype(int).tolist(),
         "constant": {
             "figures": _figures(judgement.constant),
             "difference": _difference(judgement, judgement.metric, judgement.constant),
             "beaten": answers.beats_constant(judgement.metric, candidate, judgement.constant),
         },
-        "champion": _champion(judgement, rival),
+        "champion": _champion(judgement, rival, judged_before),
         "brier_parts": _brier_parts(judgement),
         "importance": asdict(judgement.importances),
         "least_likely": _least_likely(judgement),
@@ -151,12 +156,19 @@ def _per_class(judgement: Judgement) -> list[dict[str, Any]]:
     ]
 
 
+def _averages(judgement: Judgement) -> dict[str, dict[str, dict[str, float | None]]]:
+    """All classes together, each alike or by its rows."""
+    ours = judgement.candidate
+    found = intervals.averages(judgement.y, ours.scores, ours.predicted, judgement.positive_at, ours.resamples)
+    return {how: {name: figure.to_dict() for name, figure in figures.items()} for how, figures in found.items()}
+
+
 def _difference(judgement: Judgement, metric: str, other: Answers) -> dict[str, float | None]:
     """How much better the candidate is."""
     return intervals.Figure(*judgement.difference(metric, other)).to_dict()
 
 
-def _champion(judgement: Judgement, rival: Rival | None) -> dict[str, Any] | None:
+def _champion(judgement: Judgement, rival: Rival | None, judged_before: int) -> dict[str, Any] | None:
     """The champion on the same rows."""
     if rival is None:
         return None
@@ -167,10 +179,15 @@ def _champion(judgement: Judgement, rival: Rival | None) -> dict[str, Any] | Non
         "reason": rival.reason,
         "figures": None,
         "differences": None,
+        "mcnemar": None,
+        "gate": None,
+        "rows_needed": None,
     }
     if rival.answers is not None:
         found["figures"] = _figures(rival.answers)
         found["differences"] = {name: _difference(judgement, name, rival.answers) for name in metrics.METRICS}
+        ours, n_classes, two = judgement.candidate, len(judgement.labels), judgement.positive_at is not None
+        found |= comparing.found(judgement.metric, judgement.y, ours, rival.answers, judged_before, n_classes, two=two)
     return found
 
 

@@ -9,8 +9,11 @@ Every model is registered; the gate is about the alias alone. In this order:
     first_champion             yes        there is no champion
     champion_incompatible      no         another target, other classes, or rows that do not fit its schema
     better                     yes        the lower bound of the paired difference in the metric is above 0
+    not_worse                  yes        it is above minus the margin, where one is given
     not_better                 no         the rest
     always                     yes        `promote=always` where one of the three noes above would hold it back
+
+The bound is the one of `comparing`: at 95 %, and at more for a test file that has judged other models before.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pyfunc.errors import quoted
-from steps.judging import words
-from steps.judging.intervals import Figure
+from steps.judging import versus, words
+from steps.judging.comparing import GateBound
+from steps.judging.intervals import LEVEL, Figure
 from steps.judging.verdict import FEW_OF_A_CLASS
 from steps.records import Evaluation
 
@@ -38,12 +42,13 @@ class Decision:
     reason: str
 
 
-def decide(evaluation: Evaluation, promote: Mode) -> Decision:
+def decide(evaluation: Evaluation, promote: Mode, margin: float = 0.0) -> Decision:
     """Decide by the module's table.
 
     Args:
         evaluation: of the model, against the champion of this moment.
         promote: `auto` for what the figures deserve, `never` to register only, `always` to replace whatever there is.
+        margin: how much worse than the champion it may be, in units of the primary figure.
     """
     if promote == "never":
         return Decision(promoted=False, code="never", reason="Not promoted, as asked (promote=never).")
@@ -51,7 +56,7 @@ def decide(evaluation: Evaluation, promote: Mode) -> Decision:
         listed = quoted(evaluation.refused_checks)
         reason = f"Not promoted: the checks of the two files refuse it ({listed})."
         return Decision(promoted=False, code="check_refused", reason=reason)
-    decision = _deserved(evaluation)
+    decision = _deserved(evaluation, margin)
     if evaluation.fewest_rows is not None and evaluation.fewest_rows < FEW_OF_A_CLASS:
         rows = f"{evaluation.fewest_rows} row" + ("" if evaluation.fewest_rows == 1 else "s")
         decision = replace(decision, reason=f"{decision.reason} The test file has {rows} of its rarest class: {FEW}")
@@ -63,7 +68,7 @@ def decide(evaluation: Evaluation, promote: Mode) -> Decision:
     return decision
 
 
-def _deserved(evaluation: Evaluation) -> Decision:
+def _deserved(evaluation: Evaluation, margin: float) -> Decision:
     """What `auto` decides."""
     name = words.NAMES[evaluation.metric]
     own = words.figure(Figure(*evaluation.figures[evaluation.metric]))
@@ -80,8 +85,22 @@ def _deserved(evaluation: Evaluation) -> Decision:
             f"Not promoted: {champion}, cannot be compared on these rows. {why} Replacing it could break its clients."
         )
         return Decision(promoted=False, code="champion_incompatible", reason=reason)
-    by = f"{words.comparison(name, *evaluation.difference)} on the same rows"
-    if evaluation.difference[1] > 0:
-        return Decision(promoted=True, code="better", reason=f"Promoted: better than {champion}: {by}.")
-    reason = f"Not promoted: the model is not shown to be better than {champion}: {by}."
+    return _against(evaluation, champion, evaluation.difference, margin)
+
+
+def _against(evaluation: Evaluation, champion: str, difference: tuple[float, float, float], margin: float) -> Decision:
+    """What the comparison on the same rows decides, and by which rule."""
+    bound = evaluation.gate or GateBound(difference[1], LEVEL, 0)
+    by = f"{words.comparison(words.NAMES[evaluation.metric], *difference)} on the same rows"
+    if bound.low > 0:
+        rule = versus.rule(bound, 0, difference, is_met=True)
+        return Decision(promoted=True, code="better", reason=f"Promoted: better than {champion}: {by}. {rule}")
+    is_met = margin > 0 and bound.low > -margin
+    rule = versus.rule(bound, margin, difference, is_met=is_met)
+    if evaluation.rows_needed:
+        rule = f"{rule} {versus.needed(evaluation.rows_needed, evaluation.rows)}"
+    if is_met:
+        reason = f"Promoted: not worse than {champion}, by more than the margin: {by}. {rule}"
+        return Decision(promoted=True, code="not_worse", reason=reason)
+    reason = f"Not promoted: the model is not shown to be better than {champion}: {by}. {rule}"
     return Decision(promoted=False, code="not_better", reason=reason)

@@ -79,7 +79,7 @@ def bounds(
     counts = metrics.confusion(y, predicted, scores.shape[1], once)[0]
     limits = {
         "accuracy": wilson(np.trace(counts), counts.sum()),
-        "mcc": _correlation(found["mcc"], resamples["mcc"], len(y)),
+        "mcc": _correlation(found["mcc"], resamples["mcc"], len(y), counts.sum(axis=1)),
         **_losses(y, scores, positive_at, resamples),
     }
     true, said, hits = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
@@ -92,7 +92,7 @@ def bounds(
         rows = true
     for name in metrics.METRICS:
         if name not in limits:
-            limits[name] = _mean_over_classes(found[name], resamples[name], rows, np.ones(len(rows)))
+            limits[name] = _mean_over_classes(name, found[name], resamples[name], rows, np.ones(len(rows)))
     return {name: _enclosing(name, found[name], limits[name]) for name in metrics.METRICS}
 
 
@@ -101,7 +101,7 @@ def averages(
 ) -> dict[str, dict[str, Figure]]:
     """Precision, recall, f1 and roc_auc averaged over the classes: `macro` and `weighted` by their rows.
 
-    The arguments are those of `bounds`.
+    The arguments are those of `bounds`. Recall weighted by rows is accuracy.
     """
     once = np.ones((1, len(y)))
     found = metrics.everything(y, scores, predicted, positive_at, once)
@@ -111,7 +111,19 @@ def averages(
     for how, name in itertools.product(metrics.AVERAGES, metrics.AVERAGED):
         key = f"{how}_{name}"
         value = float(found[key][0])
-        made[how][name] = _enclosing(key, value, _mean_over_classes(value, resamples[key], rows, shares[how]))
+        made[how][name] = _enclosing(key, value, _mean_over_classes(name, value, resamples[key], rows, shares[how]))
+    accuracy = float(np.mean(y == predicted))
+    made["weighted"]["recall"] = _enclosing("accuracy", accuracy, wilson(accuracy * len(y), len(y)))
+    if positive_at is not None:
+        counts = metrics.confusion(y, predicted, scores.shape[1], once)[0]
+        hits, said = np.diag(counts), counts.sum(axis=0)
+        for name, tried in (("precision", said), ("recall", rows)):
+            if np.all(rows + said > 0):  # else it is the other class's figure alone
+                value = made["macro"][name].value
+                made["macro"][name] = _enclosing(f"macro_{name}", value, methods.mean_of_two_shares(hits, tried))
+        auc = float(found["roc_auc"][0])  # the same pairs for both classes
+        same = _enclosing("roc_auc", auc, newcombe(auc, rows[positive_at], len(y) - rows[positive_at]))
+        made["macro"]["roc_auc"] = made["weighted"]["roc_auc"] = same
     return made
 
 
@@ -162,19 +174,26 @@ def _losses(
     }
 
 
-def _correlation(value: float, resampled: Floats, rows: int) -> tuple[float, float]:
-    """Bounds of a correlation: those of `(1 + r) / 2`, whose logit is twice Fisher's z."""
-    low, high = methods.on_logit_scale((1 + value) / 2, (1 + resampled) / 2, methods.quantile([rows], [1]), rows)
+def _correlation(value: float, resampled: Floats, rows: int, true: Floats) -> tuple[float, float]:
+    """Bounds of a correlation: those of `(1 + r) / 2`, whose logit is twice Fisher's z.
+
+    Of two classes a rare one decides it alone; with more, no single one does.
+    """
+    occurring = true[true > 0].tolist()
+    counted = occurring if len(true) == 2 else [rows]  # noqa: PLR2004
+    quantile = methods.quantile(counted, [1] * len(counted))
+    low, high = methods.on_logit_scale((1 + value) / 2, (1 + resampled) / 2, quantile, rows)
     return 2 * low - 1, 2 * high - 1
 
 
-def _mean_over_classes(value: float, resampled: Floats, rows: Floats, shares: Floats) -> tuple[float, float]:
+def _mean_over_classes(name: str, value: float, resampled: Floats, rows: Floats, shares: Floats) -> tuple[float, float]:
     """Bounds of a mean over classes, with `shares` in it, of which those without rows are left out."""
     occurs = (rows > 0) & (shares > 0)
     if not occurs.any():
         return math.nan, math.nan
     counted = rows[occurs].tolist(), shares[occurs].tolist()
-    return methods.on_logit_scale(value, resampled, methods.quantile(*counted), methods.trials(*counted))
+    quantile = methods.welch if name == "roc_auc" else methods.quantile
+    return methods.on_logit_scale(value, resampled, quantile(*counted), methods.trials(*counted))
 
 
 def _enclosing(name: str, value: float, limits: tuple[float, float]) -> Figure:

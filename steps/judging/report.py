@@ -108,8 +108,18 @@ def _good(doc: Mapping[str, Any]) -> dict[str, Any]:
         "has_champion": champion is not None,
         "rows": [_row(doc, name, champion) for name in names],
         "classes": classes,
+        "averages": _averages(doc),
         "method": verdict.method(doc),
     }
+
+
+def _averages(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All classes together: two rows under the classes."""
+    named = {"macro": "Macro average", "weighted": "Weighted average"}
+    return [
+        {"name": named[how], "cells": [words.figure(Figure.from_dict(each)) for each in found.values()]}
+        for how, found in doc["averages"].items()
+    ]
 
 
 def _row(doc: Mapping[str, Any], name: str, champion: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from steps.judging import seen, words
+from steps.judging import seen, versus, words
 from steps.judging.intervals import Figure
 from steps.judging.words import count, counted, figure, number, percent, short
 
@@ -34,6 +34,7 @@ def sentences(doc: Doc) -> list[str]:
             f"Against the champion, version {champion['version']}, on the same rows: {_compared(name, better)}. "
             f"Against the constant answer: {_compared(name, against)}."
         )
+        said += versus.sentences(doc)
     else:
         said.append(f"Against the constant answer: {_compared(name, against)}.")
         if champion:
@@ -113,8 +114,9 @@ def method(doc: Doc) -> str:
     resamples = count(doc["resampling"]["resamples"])
     return (
         f"Bounds: 95 %. Shares and F1 by Wilson's score interval and ROC AUC by Newcombe's (two classes), the rest "
-        f"from {resamples} resamples of the test rows, seed {doc['resampling']['seed']}; differences from the same "
-        "ones. They tell how much other test rows would change a figure, not how much other training rows would."
+        f"from {resamples} resamples of the test rows, seed {doc['resampling']['seed']} (losses studentised, others by "
+        "their spread on the scale of the logit); differences from the same ones. They tell how much other test rows "
+        "would change a figure, not how much other training rows would."
     )
 
 
@@ -194,7 +196,10 @@ def _standing(doc: Doc) -> str:
         return f"better than the constant answer; not comparable with the champion, version {champion['version']}"
     difference = Figure.from_dict(champion["differences"][doc["metric"]])
     if difference.low > 0:
-        return f"better than the champion, version {champion['version']}"
+        bound = champion.get("gate")
+        unsure = bound and not (bound["low"] or 0) > 0
+        but = ", though not at the level that promotion asks for" if unsure else ""
+        return f"better than the champion, version {champion['version']}{but}"
     if difference.high < 0:
         return f"worse than the champion, version {champion['version']}"
     return f"no clear difference from the champion, version {champion['version']}"
