@@ -16,6 +16,7 @@ LEVEL = 0.95
 Z = 1.959963984540054  # the normal quantile that leaves 2.5 % on each side
 PERCENTILES = (2.5, 97.5)
 BISECTIONS = 60  # halvings of an interval inside [0, 1]: exact to float64
+ROUNDING = 1e-7  # a spread that is smaller beside its mean is what float64 leaves of none
 FEWEST_FREEDOM = 2  # a share is bounded, so that one or two rows of a class do not deserve Student's widest quantile
 
 
@@ -98,7 +99,7 @@ def on_logit_scale(value: float, resampled: Floats, quantile: float, trials: flo
         return math.nan, math.nan
     defined = resampled[np.isfinite(resampled)]
     spread = float(defined.std()) if len(defined) else 0.0
-    if not 0 < value < 1 or spread <= np.finfo(np.float64).eps:
+    if not 0 < value < 1 or spread <= ROUNDING * value:
         return wilson(min(max(value, 0.0), 1.0) * trials, trials)
     reach = quantile * spread / (value * (1 - value))
     return float(expit(logit(value) - reach)), float(expit(logit(value) + reach))
@@ -156,11 +157,12 @@ def of_losses(losses: Floats, worst: Floats, means: Floats, errors: Floats) -> t
     n_rows, value, most = len(losses), float(losses.mean()), float(worst.mean())
     unseen = value + wilson(0, n_rows)[1] * max(0.0, most - value)
     error = float(losses.std(ddof=1)) / math.sqrt(n_rows) if n_rows > 1 else 0.0
-    if error <= value * np.finfo(np.float64).eps or value <= 0:
+    if error <= value * ROUNDING or value <= 0:
         return value, unseen
     defined = np.isfinite(means) & (means > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.log(means[defined] / value) * means[defined] / errors[defined]
+        own = np.where(errors[defined] > ROUNDING * means[defined], errors[defined], 0.0)
+        ratios = np.log(means[defined] / value) * means[defined] / own
     ratios = np.sort(np.where(np.isnan(ratios), 0.0, ratios))
     below, above = (ratios[round(at / 100 * (len(ratios) - 1))] for at in PERCENTILES)
     low, high = value * math.exp(-above * error / value), _exp(value, -below * error / value)

@@ -1,4 +1,4 @@
-"""How often the 95 % bounds hold the true figure: `python -m tests.bench.coverage [--classes 2 5] [--share 1]`.
+"""How often the 95 % bounds hold the true figure: `python -m tests.bench.coverage [--classes 2 5]`.
 
 A fixed, calibrated classifier answers test files that are drawn at random: normal scores, two classes with an area
 under the curve of 0.85 and a threshold at the share of positives, or five classes of which one has the share (at 20 %
@@ -21,8 +21,8 @@ from steps.judging import intervals, metrics, resampling
 from steps.judging.metrics import Floats, Ints
 
 SHARES = (0.05, 0.2, 0.5)
-REPEATS = {100: 1000, 300: 500, 1000: 250, 5000: 100}  # test files, by their rows
-RESAMPLES = {100: 400, 300: 400, 1000: 400, 5000: 200}
+REPEATS = {40: 1000, 100: 1000, 300: 500, 1000: 250, 5000: 100}  # test files, by their rows
+RESAMPLES = {40: 400, 100: 400, 300: 400, 1000: 400, 5000: 200}
 SHIFT = {2: 1.4657, 5: 1.8}  # standard deviations between a class and the others
 TRUTH = 10  # times 200,000 rows
 Answers = tuple[Ints, Floats, Ints]
@@ -54,10 +54,10 @@ def truth(share: float, classes: int) -> dict[str, float]:
     return {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}
 
 
-def held(rows: int, share: float, classes: int, repeats: int) -> Counter[str]:
-    """In how many of the test files each figure's bounds hold its truth."""
+def held(rows: int, share: float, classes: int, repeats: int) -> dict[str, float]:
+    """In how many of the test files that define a figure its bounds hold its truth."""
     source, at = np.random.default_rng(rows), _at(classes)
-    true, found = truth(share, classes), Counter[str]()
+    true, found, defined = truth(share, classes), Counter[str](), Counter[str]()
     weights = np.concatenate(list(resampling.weights(rows, RESAMPLES[rows])))
     for _ in range(repeats):
         answers = draw(source, rows, share, classes)
@@ -65,21 +65,22 @@ def held(rows: int, share: float, classes: int, repeats: int) -> Counter[str]:
         bounds = dict(intervals.bounds(*answers, at, resamples))
         for how, figures in intervals.averages(*answers, at, resamples).items():
             bounds |= {f"{how}_{name}": figure for name, figure in figures.items()}
+        defined.update(name for name, figure in bounds.items() if figure.is_defined)
         found.update(name for name, figure in bounds.items() if figure.low <= true[name] <= figure.high)
-    return found
+    return {name: found[name] / defined[name] for name in defined}
 
 
-def lines(classes: int, factor: float) -> Iterator[str]:
+def lines(classes: int, factor: float, sizes: list[int]) -> Iterator[str]:
     """The table of one number of classes, a task a line."""
     averages = [f"{how}_{name}" for how in metrics.AVERAGES for name in metrics.AVERAGED]
     names = [*metrics.METRICS, *(name for name in averages if classes == 2 or name.startswith("weighted"))]
     yield f"| rows, share | files | {' | '.join(name.replace('_', ' ') for name in names)} |"
     yield f"|---|{'---:|' * (len(names) + 1)}"
-    for rows, most in REPEATS.items():
+    for rows in sizes:
         for share in SHARES:
-            repeats = round(most * factor)
+            repeats = round(REPEATS[rows] * factor)
             found = held(rows, share, classes, repeats)
-            cells = [f"{100 * found[name] / repeats:.1f}" for name in names]
+            cells = [f"{100 * found[name]:.1f}" for name in names]
             yield f"| {rows:,}, {share:.0%} | {repeats} | {' | '.join(cells)} |"
 
 
@@ -118,10 +119,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--classes", type=int, nargs="*", default=[2, 5])
     parser.add_argument("--share", type=float, default=1.0, help="Of the test files that a whole run draws.")
+    parser.add_argument("--rows", type=int, nargs="*", default=list(REPEATS))
     given = parser.parse_args()
     for classes in given.classes:
         print(f"\n{classes} classes: % of files whose bounds hold the truth\n")
-        for line in lines(classes, given.share):
+        for line in lines(classes, given.share, given.rows):
             print(line, flush=True)
     print(f"\n{speed()}")
 

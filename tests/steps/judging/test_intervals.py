@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from steps.judging import intervals, methods, resampling
-from steps.judging.intervals import Figure, bounds, newcombe, paired_difference, per_class, wilson
-from steps.judging.metrics import METRICS, figures
+from steps.judging.intervals import Figure, averages, bounds, newcombe, paired_difference, per_class, wilson
+from steps.judging.metrics import METRICS, everything, figures
 from tests.steps.judging.test_metrics import answers
 
 
@@ -85,6 +85,111 @@ def test_bounds_hold_the_true_figure():
             held[name] += found[name].low <= truth[name] <= found[name].high
 
     assert all(0.88 <= count / files <= 1 for count in held.values()), held
+
+
+def test_means_over_five_classes_hold_their_truth():
+    """Of 150 test files with five rows of the rarest of five classes, about 95 % of the bounds hold every mean."""
+    source, rows, files = np.random.default_rng(5), 100, 150
+    truth = {n: float(v[0]) for n, v in everything(*_draw_five(source, 200_000), None, np.ones((1, 200_000))).items()}
+    weights = np.concatenate(list(resampling.weights(rows, 200)))
+    held = dict.fromkeys(("precision", "recall", "f1", "roc_auc", "average_precision", "log_loss", "brier"), 0)
+
+    for _ in range(files):
+        y, scores, predicted = _draw_five(source, rows)
+        found = bounds(y, scores, predicted, None, everything(y, scores, predicted, None, weights))
+        for name in held:
+            held[name] += found[name].low <= truth[name] <= found[name].high
+
+    assert all(0.89 <= count / files <= 1 for count in held.values()), held
+
+
+def _draw_five(source, rows):
+    """Answers of a calibrated classifier to five classes, one of them with 5 % of the rows."""
+    shares = np.array([0.05, *[0.2375] * 4])
+    y = source.choice(5, rows, p=shares)
+    values = source.normal(size=(rows, 5))
+    values[np.arange(rows), y] += 1.8
+    scores = np.exp(1.8 * values) * shares
+    scores /= scores.sum(axis=1, keepdims=True)
+    return y, scores, scores.argmax(axis=1)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("rows", [1, 3, 6, 30])
+@pytest.mark.parametrize("certainty", [0.99, 1.0])
+def test_a_perfect_model_of_few_rows_is_no_certainty(n_classes, rows, certainty):
+    """No figure of a perfect model has bounds without width, and they narrow with the rows."""
+    y = np.arange(rows) % n_classes
+    scores = np.full((rows, n_classes), (1 - certainty) / (n_classes - 1))
+    scores[np.arange(rows), y] = certainty
+    at = 1 if n_classes == 2 else None
+
+    resamples = resampling.resampled(y, scores, y, at)
+    found = dict(bounds(y, scores, y, at, resamples))
+    for how, figures_of in averages(y, scores, y, at, resamples).items():
+        found |= {f"{how}_{name}": figure for name, figure in figures_of.items()}
+
+    for name, figure in found.items():
+        if figure.is_defined:
+            assert figure.high - figure.low > 0.2 / rows, name
+            assert math.isfinite(figure.high), name
+    assert found["accuracy"].low < 0.9
+    assert found["f1"].low < 0.95
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_constant_scores_have_wide_bounds_too(n_classes):
+    """A model that says the same of all rows has a ROC AUC of a half, and bounds that say how few rows there are."""
+    y = np.arange(24) % n_classes
+    scores = np.full((24, n_classes), 1 / n_classes)
+    at = 1 if n_classes == 2 else None
+
+    found = bounds(y, scores, np.zeros_like(y), at, resampling.resampled(y, scores, np.zeros_like(y), at))
+
+    assert found["roc_auc"].low < 0.4
+    assert found["roc_auc"].high > 0.6
+    assert found["mcc"].low < -0.2
+    assert found["mcc"].high > 0.2
+
+
+def test_one_row_of_a_class_widens_the_means_over_all():
+    """With one row of one of five classes, the bounds of the means are wider than with twenty of each."""
+    y, scores, predicted = answers(5, 100, 8)
+    few = (y != 0) | (np.cumsum(y == 0) == 1)
+
+    def width(kept):
+        part = y[kept], scores[kept], predicted[kept]
+        found = bounds(*part, None, resampling.resampled(*part, None))
+        return [found[name].high - found[name].low for name in ("recall", "f1", "roc_auc")]
+
+    assert all(less < more for less, more in zip(width(y >= 0), width(few), strict=True))
+
+
+def test_a_loss_that_few_rows_make_reaches_far_up():
+    """Studentised, the upper bound of a skewed loss lies further off than the percentile, the lower one no lower."""
+    y, scores, predicted = _draw(np.random.default_rng(4), 100, 0.05, 1.5, math.log(0.05 / 0.95))
+    resamples = resampling.resampled(y, scores, predicted, 1)
+
+    found = bounds(y, scores, predicted, 1, resamples)["log_loss"]
+    low, high = intervals.percentiles(resamples["log_loss"])
+
+    assert found.high > high
+    assert found.low > low
+
+
+def test_averages_repeat_the_figures_that_they_are():
+    """Five classes: macro is the main figure with its bounds. Weighted recall is accuracy, two classes have one AUC."""
+    y, scores, predicted = answers(5, 200, 6)
+    resamples = resampling.resampled(y, scores, predicted, None)
+    main, found = bounds(y, scores, predicted, None, resamples), averages(y, scores, predicted, None, resamples)
+    assert found["macro"] == {name: main[name] for name in ("precision", "recall", "f1", "roc_auc")}
+    assert found["weighted"]["recall"] == main["accuracy"]
+
+    y, scores, predicted = answers(2, 200, 6)
+    resamples = resampling.resampled(y, scores, predicted, 1)
+    main, found = bounds(y, scores, predicted, 1, resamples), averages(y, scores, predicted, 1, resamples)
+    assert found["macro"]["roc_auc"] == found["weighted"]["roc_auc"] == main["roc_auc"]
+    assert found["macro"]["recall"] == main["balanced_accuracy"]
 
 
 def _draw(source, rows, prevalence, shift, log_odds):

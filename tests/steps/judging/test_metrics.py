@@ -6,7 +6,20 @@ import sklearn.metrics as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.judging.metrics import HIGHER_IS_BETTER, METRICS, better, figures, gain, weighted
+from steps.judging.metrics import (
+    AVERAGES,
+    HIGHER_IS_BETTER,
+    METRICS,
+    better,
+    everything,
+    figures,
+    gain,
+    log_losses,
+    squared_errors,
+    weighted,
+    worst_log_losses,
+    worst_squared_errors,
+)
 
 ATOL = 1e-9
 
@@ -103,17 +116,105 @@ def test_rows_of_one_class_define_no_ranking():
     assert found["accuracy"] == 1
 
 
-def test_an_absent_class_is_left_out_of_the_means():
-    """With three classes and rows of two, ROC AUC is the mean over those two."""
-    y, scores, predicted = answers(3, 60, 5)
-    kept = y != 2
+@pytest.mark.parametrize(("n_classes", "absent"), [(3, 2), (5, 0), (5, 3)])
+def test_an_absent_class_is_left_out_of_the_means(n_classes, absent):
+    """With rows of all classes but one, every figure is scikit-learn's over the classes that occur."""
+    y, scores, predicted = answers(n_classes, 120, 5)
+    kept = y != absent
     y, scores, predicted = y[kept], scores[kept], predicted[kept]
+    assert (predicted == absent).any()
+    present = [at for at in range(n_classes) if at != absent]
 
     found = figures(y, scores, predicted, None)
 
-    each = [reference.roc_auc_score(y == at, scores[:, at]) for at in (0, 1)]
-    assert np.mean(each) == pytest.approx(found["roc_auc"], abs=ATOL)
-    assert reference.f1_score(y, predicted, average="macro", zero_division=0) == pytest.approx(found["f1"])
+    how = {"average": "macro", "zero_division": 0}
+    truth = np.eye(n_classes)[y]
+    wanted = {
+        "accuracy": reference.accuracy_score(y, predicted),
+        "balanced_accuracy": reference.recall_score(y, predicted, labels=present, **how),
+        "precision": reference.precision_score(y, predicted, **how),
+        "recall": reference.recall_score(y, predicted, **how),
+        "f1": reference.f1_score(y, predicted, **how),
+        "roc_auc": np.mean([reference.roc_auc_score(y == at, scores[:, at]) for at in present]),
+        "average_precision": np.mean([reference.average_precision_score(y == at, scores[:, at]) for at in present]),
+        "log_loss": reference.log_loss(y, scores, labels=range(n_classes)),
+        "brier": float(((scores - truth) ** 2).sum(axis=1).mean()),
+        "mcc": reference.matthews_corrcoef(y, predicted),
+    }
+    assert wanted == pytest.approx(found, abs=ATOL)
+
+
+@pytest.mark.parametrize(("n_classes", "positive_at"), [(2, 0), (2, 1), (5, None), (26, None)])
+@pytest.mark.parametrize("absent", [False, True])
+def test_averages_are_those_of_scikit_learn(n_classes, positive_at, absent):
+    """Macro and weighted precision, recall and F1 equal scikit-learn's, also without rows of a class."""
+    y, scores, predicted = answers(n_classes, 400, 7)
+    if absent:
+        kept = y != n_classes - 1
+        y, scores, predicted = y[kept], scores[kept], predicted[kept]
+
+    found = everything(y, scores, predicted, positive_at, np.ones((1, len(y))))
+
+    for how in AVERAGES:
+        wanted = reference.precision_recall_fscore_support(y, predicted, average=how, zero_division=0)[:3]
+        got = [found[f"{how}_{name}"][0] for name in ("precision", "recall", "f1")]
+        assert list(wanted) == pytest.approx(got, abs=ATOL)
+
+
+def test_the_weighted_area_is_that_of_scikit_learn():
+    """One against the rest, weighted by the rows of the classes; for two classes it is the positive one's."""
+    y, scores, predicted = answers(5, 400, 7)
+
+    found = everything(y, scores, predicted, None, np.ones((1, len(y))))
+
+    for how in AVERAGES:
+        wanted = reference.roc_auc_score(y, scores, multi_class="ovr", average=how)
+        assert wanted == pytest.approx(found[f"{how}_roc_auc"][0], abs=ATOL)
+    y, scores, predicted = answers(2, 60, 7)
+    two = everything(y, scores, predicted, 0, np.ones((1, len(y))))
+    assert two["weighted_roc_auc"][0] == two["roc_auc"][0]
+
+
+@pytest.mark.parametrize(("n_classes", "positive_at"), [(2, 1), (5, None)])
+@pytest.mark.parametrize("kind", ["constant", "perfect", "one row of a class", "certain"])
+def test_degenerate_answers_have_scikit_learns_figures(n_classes, positive_at, kind):
+    """Constant scores, a perfect model, a class with one row and probabilities of 0 and 1: all figures agree."""
+    y, scores, predicted = answers(n_classes, 60, 11)
+    if kind == "constant":
+        scores = np.tile(scores[:1], (len(y), 1))
+        predicted = np.zeros_like(y)
+    elif kind == "perfect":
+        scores = (np.eye(n_classes)[y] + 0.1) / (1 + 0.1 * n_classes)
+        predicted = y
+    elif kind == "certain":
+        scores = np.eye(n_classes)[predicted]
+    else:
+        kept = (y != 0) | (np.arange(len(y)) == 0)
+        y, scores, predicted = y[kept], scores[kept], predicted[kept]
+
+    wanted = expected(y, scores, predicted, positive_at)
+
+    assert wanted == pytest.approx(figures(y, scores, predicted, positive_at), abs=ATOL)
+
+
+def test_errors_are_those_of_the_mean():
+    """The standard errors beside the two losses are those of a mean of independent rows."""
+    y, scores, predicted = answers(2, 50, 2)
+
+    found = everything(y, scores, predicted, 1, np.ones((1, len(y))))
+
+    for name, losses in (("log_loss", log_losses(y, scores)), ("brier", squared_errors(y, scores, 1))):
+        assert found[f"{name}_error"][0] == pytest.approx(losses.std(ddof=1) / np.sqrt(50))
+
+
+def test_no_class_costs_more_than_the_least_likely():
+    """The worst loss of a row is the largest that any label would give it."""
+    _, scores, _ = answers(4, 40, 3)
+    labels = [np.full(40, at) for at in range(4)]
+
+    assert worst_log_losses(scores) == pytest.approx(np.max([log_losses(y, scores) for y in labels], axis=0))
+    most = np.max([squared_errors(y, scores, None) for y in labels], axis=0)
+    assert worst_squared_errors(scores, None) == pytest.approx(most)
 
 
 def test_better_knows_the_direction_of_each_figure():
