@@ -61,7 +61,9 @@ def gate_bound(
     nothing = GateBound(math.nan, asked, judged_before)
     if not math.isfinite(value) or not len(defined) or 0.5 ** methods.trials(units, [1] * len(units)) > tail:
         return nothing
-    by_spread = value - methods.quantile(units, [1] * len(units), 1 - tail) * spread(metric, defined, rows, two=two)
+    by_spread = value - methods.quantile(units, [1] * len(units), below=1 - tail) * spread(
+        metric, defined, rows, two=two
+    )
     by_resamples = float(np.quantile(defined, min(1.0, max(tail, FEWEST_BEYOND / len(defined)))))
     return GateBound(min(by_spread, by_resamples), asked, judged_before)
 

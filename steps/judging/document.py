@@ -12,7 +12,8 @@
                   figures_without (the figures on those; null for none shared, or too few others), differences
                   (positive: better on the others than on all rows)
     per_class     in the order of the classes: label, rows, precision, recall, f1, roc_auc
-    averages      precision, recall, f1, roc_auc averaged over the classes: macro, weighted (by their rows)
+    macro         precision, recall, f1, roc_auc averaged over the classes that occur
+    weighted      the same, weighted by the rows of the classes
     confusion     counts, truth in rows, answer in columns
     constant      figures, difference (of the primary figure), beaten
     champion      null without one; version, uri, comparable, reason (why not), figures, differences by figure; null
@@ -98,7 +99,7 @@ def document(
         "figures": _figures(candidate),
         "shared_rows": sharing.found(judgement, dataset.shared),
         "per_class": _per_class(judgement),
-        "averages": _averages(judgement),
+        **_averages(judgement),
         "confusion": metrics.confusion(judgement.y, candidate.predicted, n_classes, once)[0].astype(int).tolist(),
         "constant": {
             "figures": _figures(judgement.constant),

@@ -105,30 +105,25 @@ def on_logit_scale(value: float, resampled: Floats, quantile: float, trials: flo
     return float(expit(logit(value) - reach)), float(expit(logit(value) + reach))
 
 
-def quantile(rows: Sequence[float], shares: Sequence[float], below: float = (1 + LEVEL) / 2) -> float:
+def quantile(
+    rows: Sequence[float], shares: Sequence[float], *, below: float = (1 + LEVEL) / 2, freedom: float = 1.0
+) -> float:
     """Standard deviations to each side of a mean over classes: 1.96 for many rows, more for few of a class that counts.
 
-    The half-widths of the classes, each with Student's quantile for its rows, add up as squares; the variance of a
-    class is taken as one over its rows, times its squared share in the mean.
+    Student's quantile for degrees of freedom that the classes pool; the variance of a class is taken as one over its
+    rows, times its squared share in the mean.
+
+    Source: Welch 1947, Biometrika 34; Satterthwaite 1946, Biometrics 2.
 
     Args:
         rows: of each class that occurs.
         shares: of each class in the mean.
         below: the probability below the quantile.
-    """
-    variances = [share * share / count for count, share in zip(rows, shares, strict=True)]
-    squares = [student.ppf(below, max(count - 1, FEWEST_FREEDOM)) ** 2 for count in rows]
-    return float(math.sqrt(sum(v * s for v, s in zip(variances, squares, strict=True)) / sum(variances)))
-
-
-def welch(rows: Sequence[float], shares: Sequence[float]) -> float:
-    """`quantile` for a figure of ranks, whose spread few rows of a class understate less: Student's by pooled freedom.
-
-    Source: Welch 1947, Biometrika 34; Satterthwaite 1946, Biometrics 2.
+        freedom: a factor of the degrees of freedom, for spreads that are known less well than those of normal values.
     """
     variances = [share * share / count for count, share in zip(rows, shares, strict=True)]
     parts = [v * v / max(count - 1, FEWEST_FREEDOM) for v, count in zip(variances, rows, strict=True)]
-    return float(student.ppf((1 + LEVEL) / 2, sum(variances) ** 2 / sum(parts)))
+    return float(student.ppf(below, max(freedom * sum(variances) ** 2 / sum(parts), FEWEST_FREEDOM)))
 
 
 def trials(rows: Sequence[float], shares: Sequence[float]) -> float:

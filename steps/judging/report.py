@@ -117,8 +117,9 @@ def _averages(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All classes together: two rows under the classes."""
     named = {"macro": "Macro average", "weighted": "Weighted average"}
     return [
-        {"name": named[how], "cells": [words.figure(Figure.from_dict(each)) for each in found.values()]}
-        for how, found in doc["averages"].items()
+        {"name": name, "cells": [words.figure(Figure.from_dict(each)) for each in doc[how].values()]}
+        for how, name in named.items()
+        if how in doc
     ]
 
 

@@ -21,7 +21,10 @@ from steps.judging import intervals, metrics, resampling
 from steps.judging.metrics import Floats, Ints
 
 SHARES = (0.05, 0.2, 0.5)
-REPEATS = {40: 1000, 100: 1000, 300: 500, 1000: 250, 5000: 100}  # test files, by their rows
+REPEATS = {  # test files, by number of classes and rows
+    2: {40: 1000, 100: 1000, 300: 1000, 1000: 500, 5000: 200},
+    5: {40: 1000, 100: 1000, 300: 500, 1000: 250, 5000: 100},
+}
 RESAMPLES = {40: 400, 100: 400, 300: 400, 1000: 400, 5000: 200}
 SHIFT = {2: 1.4657, 5: 1.8}  # standard deviations between a class and the others
 TRUTH = 10  # times 200,000 rows
@@ -78,7 +81,7 @@ def lines(classes: int, factor: float, sizes: list[int]) -> Iterator[str]:
     yield f"|---|{'---:|' * (len(names) + 1)}"
     for rows in sizes:
         for share in SHARES:
-            repeats = round(REPEATS[rows] * factor)
+            repeats = round(REPEATS[classes][rows] * factor)
             found = held(rows, share, classes, repeats)
             cells = [f"{100 * found[name]:.1f}" for name in names]
             yield f"| {rows:,}, {share:.0%} | {repeats} | {' | '.join(cells)} |"
@@ -119,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--classes", type=int, nargs="*", default=[2, 5])
     parser.add_argument("--share", type=float, default=1.0, help="Of the test files that a whole run draws.")
-    parser.add_argument("--rows", type=int, nargs="*", default=list(REPEATS))
+    parser.add_argument("--rows", type=int, nargs="*", default=list(RESAMPLES))
     given = parser.parse_args()
     for classes in given.classes:
         print(f"\n{classes} classes: % of files whose bounds hold the truth\n")

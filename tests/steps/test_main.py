@@ -148,7 +148,7 @@ def test_the_same_dataset_is_reused_and_the_champion_stays(done, trained_store):
     assert (again["version"], again["promoted"], again["decision"]) == ("2", False, "not_better")
     assert str(trained_store.client.get_model_version_by_alias("crisol", tracking.CHAMPION).version) == "1"
 
-    forced = promote.promote(promote._load(again["evaluation_run_id"]), "always", "crisol")
+    forced = promote.promote(promote.load_evaluation(again["evaluation_run_id"]), "always", "crisol")
 
     assert (forced.version, forced.promoted) == ("2", True)
     aliases = {
@@ -190,6 +190,7 @@ BAD = {
     "both": (["--dataset", "0" * 32, "--train", "train.csv"], "parameters_exclusive"),
     "promote": (["--promote", "perhaps"], "promote_invalid"),
     "name": (["--name", "a/b"], "name_invalid"),
+    "margin": (["--margin=-0.1"], "margin_invalid"),
     "unknown check to accept": (["--accept", "target_leak,leak"], "accept_unknown"),
     "target in disguise": (["--train", "told.csv", "--test", "told.csv", "--target", "approved"], "target_leak"),
     "accepted in vain": (

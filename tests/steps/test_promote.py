@@ -139,3 +139,24 @@ def test_options_are_checked_before_anything_is_loaded(evaluation, store, mode, 
 
     assert [problem.code for problem in refused.value.problems] == [code]
     assert store.client.search_registered_models() == []
+
+
+def test_a_margin_promotes_what_is_not_worse(data, evaluation, store, same_answers, tmp_path):
+    """The champion's own equal is not better; with a margin it is not worse, and takes its place with a reason."""
+    other = evaluate.evaluate(models.log_model(data, tmp_path), data, "crisol")
+    same_answers(other, tmp_path / "other")
+    promote.promote(other, "auto", "crisol")
+    same_answers(evaluation, tmp_path / "own")
+
+    second = promote.promote(evaluation, "auto", "crisol", "0.005")
+
+    assert (second.decision, second.promoted) == ("not_worse", True)
+    assert "97.5\u202f% because the test file has judged 1 model before, is above minus the margin" in second.reason
+    assert store.client.get_run(second.run_id).data.params["margin"] == "0.005"
+    assert str(store.client.get_model_version_by_alias("crisol", tracking.CHAMPION).version) == second.version
+
+
+@pytest.mark.parametrize("margin", ["-0.1", "wide", "nan", "inf", ""])
+def test_a_margin_is_a_number_from_0_on(margin):
+    """Anything else is refused with what to give instead."""
+    assert [problem.code for problem in promote.problems_with("auto", "crisol", margin)] == ["margin_invalid"]

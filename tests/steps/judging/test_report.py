@@ -201,3 +201,54 @@ def test_checks_that_found_nothing_do_not_silence_other_doubts():
 
     assert "1 check of the two files found nothing; what weakens the test stands below." in said[0]
     assert "2 checks of the two files: 1 warning." in said[1]
+
+
+def test_the_classes_end_with_their_averages(case):
+    """Under the classes stand two rows for all of them together, with the same figures as in the document."""
+    _, data, judgement, plots = case
+    doc = findings(data, judgement, plots)
+
+    page = Page(report.render(doc, plots))
+    rows = page.words.split("Each class for itself")[1].split("At the threshold")[0].split("Which answers")[0]
+
+    for how, name in (("macro", "Macro average"), ("weighted", "Weighted average")):
+        value = doc[how]["recall"]["value"]
+        assert f"{name} {len(data.y_test)}" in rows
+        assert f"{value:.3f}" in rows.split(f"{name} ")[1] or f"{value:.4f}" in rows.split(f"{name} ")[1]
+
+
+def test_the_comparison_goes_beyond_the_bounds(two):
+    """The report counts the rows that only one of the two answers rightly, and says what promotion looks at."""
+    data, judgement = two
+    doc = findings(data, judgement, [])
+    test = doc["champion"]["mcnemar"]
+
+    page = Page(report.render(doc, []))
+
+    assert f"{test['only_candidate_right']} rows are answered rightly by it alone" in page.words
+    assert "McNemar\u2019s exact test" in page.words
+    assert "at 98.75 % because the test file has judged 3 models before" in page.words
+
+
+def test_a_champion_beaten_at_95_percent_only_is_not_said_to_be_beaten(two):
+    """Where the gate's bound is not above 0, the heading says so: the report never promises what promotion refuses."""
+    data, judgement = two
+    doc = findings(data, judgement, [])
+    doc["champion"]["gate"]["low"] = -0.001
+
+    page = Page(report.render(doc, []))
+
+    assert "better than the champion, version 7, though not at the level that promotion asks for" in page.words
+
+
+def test_few_rows_of_a_class_are_said_to_weaken_the_bounds(two):
+    """With fewer than five rows of a class the report says which bounds hold less often, and how often."""
+    data, judgement = two
+    doc = findings(data, judgement, [])
+    doc["dataset"]["counts"] = [296, 4]
+
+    said = Page(report.render(doc, [])).words
+
+    assert "too few for a verdict. Below five, the bounds of log loss, Brier score and correlation hold less" in said
+    doc["dataset"]["counts"] = [295, 5]
+    assert "Below five" not in Page(report.render(doc, [])).words
