@@ -23,7 +23,7 @@ import pandas as pd
 
 from pyfunc.errors import SchemaMismatchError
 from pyfunc.model import Scorer, decide
-from steps import ingest, process, tracking
+from steps import compare, ingest, process, tracking
 from steps.judging import answers, card, comparing, contest, importance, plots, report
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import Plot
@@ -180,12 +180,16 @@ def _write_predictions(file: Path, judgement: Judgement) -> None:
 
 
 @click.command()
-@click.option("--model", required=True, help="URI of a logged model.")
+@click.option("--model", required=True, help="URI of a logged model, or `all`: every version of `name`.")
 @click.option("--dataset", required=True, help="Id of a dataset run.")
-@click.option("--name", default=DEFAULT_NAME, show_default=True, help="Registered model to compare with.")
+@click.option(
+    "--name", default=DEFAULT_NAME, show_default=True, help="Registered model whose champion it is compared with."
+)
 def cli(model: str, dataset: str, name: str) -> dict[str, Any]:
     """Entry point `evaluate` of MLproject."""
     with tracking.step_run("evaluate") as run:
+        if model == compare.ALL:
+            return compare.summary(compare.compare_into(run, ingest.load(dataset), name))
         evaluation = evaluate_into(run, model, ingest.load(dataset), name)
     value, low, high = (x if math.isfinite(x) else None for x in evaluation.figures[evaluation.metric])
     return {

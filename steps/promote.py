@@ -1,11 +1,12 @@
 """Register an evaluated model, and make it the champion if it deserves it. Nothing else writes to the registry.
 
-Reads   an evaluation run.
-Writes  a version with tags and a description; the aliases `champion` and `previous`.
+Reads   an evaluation run; or, with `to`, the versions that there are: then one of them becomes the champion again.
+Writes  a version with tags, a description and its evaluation beside it; the aliases `champion` and `previous`.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 from collections.abc import Mapping
@@ -13,18 +14,18 @@ from typing import Any, cast
 
 import click
 import mlflow
-import numpy as np
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion as RegisteredVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from pyfunc.errors import GateNotPassedError, Problem, TrainingRefusedError
-from steps import evaluate, ingest, process, reload, tracking
+from pyfunc.errors import Problem, TrainingRefusedError
+from steps import evaluate, ingest, kept, process, reload, rollback, tracking
 from steps.judging import gate
 from steps.judging.contest import champion_version
 from steps.judging.margins import DEFAULT_MARGIN, margin_of, margin_problems
 from steps.records import Evaluation, ModelVersion
+from steps.rollback import Rollback
 from steps.search.plan import PROMOTE_MODES
 from steps.tracking import StepRun
 
@@ -72,7 +73,9 @@ def promote_into(
     if problems:
         raise TrainingRefusedError(*problems)
     run.params({"evaluation": evaluation.run_id, "promote": mode, "name": name, "margin": margin})
-    _require_same_answers(evaluation)
+    with tracking.scratch() as folder:
+        stored = pd.read_parquet(tracking.artifact(evaluation.run_id, tracking.PREDICTIONS, str(folder)))
+    reload.require_same(evaluation.model_uri, stored.filter(like="probability_"), evaluation.dataset_run_id)
     client = MlflowClient()
     if champion_version(name) != evaluation.champion_version:
         log.info("the champion has changed since the evaluation; comparing again")
@@ -88,20 +91,46 @@ def promote_into(
     return ModelVersion(name, version, run.run_id, decision.promoted, decision.code, decision.reason, evaluation.run_id)
 
 
-def _require_same_answers(evaluation: Evaluation) -> None:
-    """The saved model, loaded where nothing of the training is in memory, answers as it was evaluated."""
-    with tracking.scratch() as folder:
-        stored = pd.read_parquet(tracking.artifact(evaluation.run_id, tracking.PREDICTIONS, str(folder)))
-    expected = stored.filter(like="probability_")
-    got = reload.probabilities(evaluation.model_uri, evaluation.dataset_run_id)
-    same = list(got.columns) == list(expected.columns) and got.shape == expected.shape
-    if same:
-        difference = float(np.abs(got.to_numpy() - expected.to_numpy()).max())
-        same = difference <= reload.RELOAD_ATOL
-    if not same:
-        what = "The saved model gives other probabilities after loading than those that were evaluated."
-        fix = "Nothing was registered. Train again; if it happens again, report it with this run's output."
-        raise GateNotPassedError(Problem("reload_differs", what, "model", fix))
+def roll_back(to: str, name: str) -> Rollback:
+    """Make a version that there is already the champion.
+
+    Args:
+        to: `previous` or the number of a version.
+        name: the registered model.
+
+    Raises:
+        ModelUnavailableError: no such version, no champion, or the version is none of ours or does not load.
+        GateNotPassedError: it is the champion already, was refused by the checks, or does not answer as it did.
+    """
+    with tracking.step_run("promote") as run:
+        return roll_back_into(run, to, name)
+
+
+def roll_back_into(run: StepRun, to: str, name: str) -> Rollback:
+    """`roll_back` on an open run."""
+    problems = [*problems_with(DEFAULT_MODE, name), *rollback.problems_with(to)]
+    if problems:
+        raise TrainingRefusedError(*problems)
+    run.params({"to": to, "name": name})
+    found = rollback.planned(run.run_id, to, name)
+    client = MlflowClient()
+    _move_aliases(client, name, found.version, found.champion_before)
+    for key, value in {tracking.PROMOTED: "true", tracking.ROLLBACK_RUN: run.run_id}.items():
+        client.set_model_version_tag(name, found.version, key, value)
+    run.tags(
+        {
+            tracking.VERSION: found.version,
+            tracking.DECISION: found.decision,
+            tracking.PROMOTED: "true",
+            tracking.CHAMPION_BEFORE: found.champion_before,
+            tracking.CHAMPION_AFTER: found.version,
+            tracking.TAG_REASON: " ".join([found.reason, *found.warnings]),
+        }
+    )
+    log.info("version %s of %s: %s", found.version, name, found.reason)
+    for warning in found.warnings:
+        log.warning("%s", warning)
+    return found
 
 
 def _register(client: MlflowClient, evaluation: Evaluation, decision: gate.Decision, name: str) -> str:
@@ -116,23 +145,26 @@ def _register(client: MlflowClient, evaluation: Evaluation, decision: gate.Decis
         tracking.TAG_SCORER: "pipeline",
         **{f"test_{key}": _bounded(figure) for key, figure in evaluation.figures.items()},
     }
+    info = mlflow.models.get_model_info(evaluation.model_uri)
+    kept.keep(client, evaluation.run_id, info.model_id)
+    description = _description(evaluation, decision)
     known = _version_of(client, evaluation.model_uri, name)
     if known is not None:
         for key, value in tags.items():
             client.set_model_version_tag(name, known, key, value)
+        client.update_model_version(name, known, description)
         return known
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    info = mlflow.models.get_model_info(evaluation.model_uri)
     made: RegisteredVersion = client.create_model_version(
         name,
         source=evaluation.model_uri,
         run_id=info.run_id,
         tags=tags,
-        description=_description(evaluation, decision),
+        description=description,
         model_id=info.model_id,
     )
     return str(made.version)
@@ -153,6 +185,8 @@ def _move_aliases(client: MlflowClient, name: str, version: str, champion: str |
         client.set_registered_model_alias(name, tracking.PREVIOUS, champion)
         client.set_model_version_tag(name, version, tracking.TAG_PREVIOUS, champion)
     client.set_registered_model_alias(name, tracking.CHAMPION, version)
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    client.set_model_version_tag(name, version, tracking.CHAMPION_AT, now)
 
 
 def _bounded(figure: tuple[float, float, float]) -> str:
@@ -168,6 +202,7 @@ def _description(evaluation: Evaluation, decision: gate.Decision) -> str:
     lines = [
         f"Predicts `{target.name}`: {', '.join(target.classes)}.",
         f"{evaluation.metric} on the test file: {_bounded(evaluation.figures[evaluation.metric])}. {decision.reason}",
+        kept.links(evaluation.run_id),
         "",
         f"Rows need these columns (empty for a missing value; a category unseen in training {UNSEEN[policy]}):",
         *(f"- `{column.name}`: {column.kind}" for column in schema.columns),
@@ -184,13 +219,17 @@ def load_evaluation(run_id: str) -> Evaluation:
 
 
 @click.command()
-@click.option("--evaluation", required=True, help="Id of an evaluation run.")
+@click.option("--evaluation", default="", help="Id of an evaluation run.")
 @click.option("--promote", "mode", default=DEFAULT_MODE, show_default=True)
 @click.option("--name", default=DEFAULT_NAME, show_default=True)
 @click.option("--margin", default=DEFAULT_MARGIN, show_default=True, help="How much worse it may be than the champion.")
-def cli(evaluation: str, mode: str, name: str, margin: str) -> dict[str, Any]:
+@click.option("--to", default="", help="In place of an evaluation: `previous` or a version, to be champion again.")
+def cli(evaluation: str, mode: str, name: str, margin: str, to: str) -> dict[str, Any]:
     """Entry point `promote` of MLproject."""
     with tracking.step_run("promote") as run:
+        rollback.require_one(evaluation, to, mode)
+        if to:
+            return roll_back_into(run, to, name).to_dict()
         version = promote_into(run, load_evaluation(evaluation), mode, name, margin)
     return vars(version)
 

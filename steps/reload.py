@@ -3,7 +3,7 @@
 `promote` runs this before it registers anything: what is registered must answer as it was evaluated, also where
 nothing of the training process is in memory.
 
-Reads   a model URI and a dataset run.
+Reads   a model URI and a dataset run; without one, the model's own made-up row is scored.
 Writes  one Parquet file with the probabilities (n_rows, n_classes).
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
@@ -29,6 +30,10 @@ RELOAD_ATOL = 1e-9  # float64 sums in another order; anything larger is another 
 
 def probabilities(model_uri: str, dataset_run_id: str) -> pd.DataFrame:
     """Probabilities (n_rows, n_classes) that a fresh process gets from a logged model on the dataset's test rows.
+
+    Args:
+        model_uri: of the model.
+        dataset_run_id: whose test rows are scored; empty for the one row that the model's schema makes up.
 
     Raises:
         GateNotPassedError: the model could not be loaded or did not answer there.
@@ -58,21 +63,41 @@ def probabilities(model_uri: str, dataset_run_id: str) -> pd.DataFrame:
             code = f"time limit of {LIMIT_S:.0f} s"
         if code != 0 or not out.exists():
             what = f"The logged model did not answer in a fresh process ({code})."
-            raise GateNotPassedError(
-                Problem("reload_failed", what, "model", "See this run's output; nothing was registered. Train again.")
-            )
+            fix = "See this run's output; the registry was not changed. Train again, or take another version."
+            raise GateNotPassedError(Problem("reload_failed", what, "model", fix))
         return pd.read_parquet(out)
+
+
+def require_same(model_uri: str, expected: pd.DataFrame, dataset_run_id: str) -> None:
+    """Make sure that a fresh process answers a dataset's test rows as they were evaluated.
+
+    Args:
+        model_uri: of the model.
+        expected: the evaluation's probabilities (n_rows, n_classes), columns `probability_<class>`.
+        dataset_run_id: whose test rows were evaluated.
+
+    Raises:
+        GateNotPassedError: the model does not answer there, or otherwise.
+    """
+    got = probabilities(model_uri, dataset_run_id)
+    same = list(got.columns) == list(expected.columns) and got.shape == expected.shape
+    if same:
+        same = float(np.abs(got.to_numpy() - expected.to_numpy()).max()) <= RELOAD_ATOL
+    if not same:
+        what = "The saved model gives other probabilities after loading than those that were evaluated."
+        fix = "The registry was not changed. Train again; if it happens again, report it with this run's output."
+        raise GateNotPassedError(Problem("reload_differs", what, "model", fix))
 
 
 @click.command()
 @click.option("--model", required=True)
-@click.option("--dataset", required=True)
+@click.option("--dataset", default="")
 @click.option("--out", required=True, type=click.Path(path_type=Path))
 def cli(model: str, dataset: str, out: Path) -> None:
     """Score a dataset's test rows with a logged model; started by `promote`, no entry point."""
-    loaded = ingest.load(dataset)
     scorer: Scorer = mlflow.pyfunc.load_model(model).unwrap_python_model().scorer
-    answers, _ = scorer.answer(loaded.test, "test file")
+    rows = ingest.load(dataset).test if dataset else scorer.schema.example()
+    answers, _ = scorer.answer(rows, "test file" if dataset else "example")
     answers.filter(like="probability_").to_parquet(out)
 
 

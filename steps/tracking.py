@@ -41,11 +41,14 @@ MODEL_URI = "crisol.model_uri"
 METRIC = "crisol.metric"  # the figure that candidates were ranked by
 VERSION, DECISION, PROMOTED = "crisol.version", "crisol.decision", "crisol.promoted"
 EVALUATION_RUN = "crisol.evaluation_run"
+CHAMPION_BEFORE, CHAMPION_AFTER = "crisol.champion_before", "crisol.champion_after"  # versions, on rollback runs
 ERROR_CODE, ERROR_WHAT, ERROR_WHERE, ERROR_FIX = "error.code", "error.what", "error.where", "error.fix"
 ERROR_COUNT, ERROR_EXIT_CODE = "error.count", "error.exit_code"
 
 # Tags on registered versions
 TAG_SCORER, TAG_PREVIOUS, TAG_REASON = "scorer", "previous", "reason"
+CHAMPION_AT = "crisol.champion_at"  # when it became champion last, ISO 8601 in UTC
+ROLLBACK_RUN = "crisol.rollback_run"  # the run that made it champion again
 CHAMPION, PREVIOUS = "champion", "previous"  # aliases
 
 # Prefixes of metrics, beside `cv_` and `test_`
@@ -63,6 +66,8 @@ PLOTS, REPORT, CARD, EVALUATION, PREDICTIONS = (
     "evaluation.json",
     "predictions.parquet",
 )
+KEPT = "evaluation"  # folder beside a registered model's files: the evaluation that it keeps
+COMPARISON_TABLE, COMPARISON_PAGE, COMPARISON = "comparison.csv", "comparison.html", "comparison.json"
 ERRORS, LOG_FILE = "error.json", "log.txt"
 
 DONE, BUG, USAGE, REFUSED = 0, 1, 2, 3  # exit codes of `python -m steps.<verb>`

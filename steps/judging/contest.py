@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
+import yaml
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from pyfunc.errors import ModelUnavailableError, Problem, ProjectError
+from pyfunc.errors import ModelUnavailableError, Problem, ProjectError, SchemaMismatchError
 from pyfunc.model import TWO_CLASSES, Scorer, decide
 from pyfunc.schema import InputSchema, Target
 from steps import tracking
@@ -23,9 +25,10 @@ from steps.judging.answers import Answers
 from steps.judging.document import Origin, Rival
 from steps.judging.metrics import HIGHER_IS_BETTER, Ints
 from steps.records import Dataset
+from steps.versions import ABSENT
 
-ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for no such model and no such alias
 PAGE = 1000
+UNREADABLE = (ImportError, AttributeError, TypeError, ValueError, KeyError)  # what pickles of other libraries raise
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +41,7 @@ def load(uri: str) -> Scorer:
     """
     try:
         model = mlflow.pyfunc.load_model(uri).unwrap_python_model()
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, yaml.YAMLError, *UNREADABLE) as error:
         what = f"The model cannot be loaded ({type(error).__name__})."
         fix = "Give the URI that `train` has answered, or models:/<name>/<version>."
         raise ModelUnavailableError(Problem("model_unavailable", what, uri, fix)) from error
@@ -135,17 +138,29 @@ def rival(name: str, dataset: Dataset, at: int | None) -> Rival | None:
         return None
     uri = f"models:/{name}/{version}"
     try:
-        scorer = load(uri)
-        problem = mismatch(scorer.schema.target, dataset.schema.target)
-        if problem:
-            return Rival(version, uri, reason=problem.what)
-        rows = dataset.test if _covers(dataset.schema, scorer.schema) else _raw_test(dataset)
-        frame, _ = scorer.schema.enforce(rows, "test file")
+        scorer, frame = prepared(uri, dataset, lambda: raw_test(dataset))
     except ProjectError as error:
         return Rival(version, uri, reason=" ".join(problem.what for problem in error.problems))
-    except (ImportError, AttributeError) as error:  # a pickle of libraries that are not here any more
-        return Rival(version, uri, reason=f"It cannot be loaded here ({type(error).__name__}).")
     return Rival(version, uri, judged(scorer, frame, dataset.y_test, at))
+
+
+def prepared(uri: str, dataset: Dataset, raw: Callable[[], pd.DataFrame]) -> tuple[Scorer, pd.DataFrame]:
+    """A registered model, and a dataset's test rows as it reads them.
+
+    Args:
+        uri: of the model.
+        dataset: whose test rows it is asked.
+        raw: gives the test file as it was sent; called where the model reads it otherwise than the dataset.
+
+    Raises:
+        ProjectError: it does not load, answers another question, or the rows do not fit it.
+    """
+    scorer = load(uri)
+    problem = mismatch(scorer.schema.target, dataset.schema.target)
+    if problem:
+        raise SchemaMismatchError(problem)
+    rows = dataset.test if _covers(dataset.schema, scorer.schema) else raw()
+    return scorer, scorer.schema.enforce(rows, "test file")[0]
 
 
 def judged_before(test_sha256: str, uri: str) -> int:
@@ -160,7 +175,7 @@ def judged_before(test_sha256: str, uri: str) -> int:
     token = None
     while experiments:
         page = client.search_runs(experiments, query, max_results=PAGE, page_token=token)
-        models |= {run.data.tags.get(tracking.MODEL_URI, "") for run in page}
+        models |= {each for run in page for each in run.data.tags.get(tracking.MODEL_URI, "").split()}
         token = page.token
         if not token:
             break
@@ -173,7 +188,7 @@ def _covers(data: InputSchema, model: InputSchema) -> bool:
     return all(kinds.get(column.name) is column.kind for column in model.columns)
 
 
-def _raw_test(dataset: Dataset) -> pd.DataFrame:
+def raw_test(dataset: Dataset) -> pd.DataFrame:
     """The test file as it was sent: a champion may read columns that this dataset leaves out, or reads otherwise.
 
     Raises:
