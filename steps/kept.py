@@ -37,6 +37,7 @@ class Kept:
     figures: Mapping[str, Figure]
     target: str
     classes: tuple[str, ...]
+    positive: str | None  # of two classes
     train_sha256: str
     test_sha256: str
     refused_checks: tuple[str, ...]
@@ -87,6 +88,7 @@ def from_json(stored: Mapping[str, Any]) -> Kept:
         figures={name: Figure.from_dict(figure) for name, figure in stored["figures"].items()},
         target=str(data["target"]),
         classes=tuple(data["classes"]),
+        positive=stored["model"]["positive"],
         train_sha256=data["train_sha256"],
         test_sha256=data["test_sha256"],
         refused_checks=tuple(check["code"] for check in data["checks"] if check["level"] == "refused"),

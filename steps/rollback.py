@@ -10,13 +10,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from pyfunc.errors import GateNotPassedError, ModelUnavailableError, Problem, TrainingRefusedError, quoted
-from steps import reload, tracking, versions
-from steps.judging import contest, metrics, words
+from steps import ingest, reload, tracking, versions
+from steps.judging import answers, contest, intervals, metrics, words
 from steps.kept import Kept, evaluation_of
 from steps.versions import Registered
 
@@ -161,15 +162,26 @@ def _require_answers(version: Registered, own: Kept | None) -> None:
 
 def _evaluated(own: Kept) -> pd.DataFrame | None:
     """The probabilities that were evaluated, where they and the rows that they answer are still there."""
+    stored = _predictions(own) if _has_rows(own) else None
+    return None if stored is None else stored.filter(like="probability_")
+
+
+def _has_rows(own: Kept) -> bool:
+    """Whether the dataset run still holds the test rows."""
     try:
         files = MlflowClient().list_artifacts(own.dataset_run_id, tracking.TEST_FRAME.rpartition("/")[0])
-        if tracking.TEST_FRAME not in {file.path for file in files}:
+    except (MlflowException, OSError):
+        return False
+    return tracking.TEST_FRAME in {file.path for file in files}
+
+
+def _predictions(own: Kept) -> pd.DataFrame | None:
+    """The evaluation's answers by row of the test file; None where they are gone."""
+    with tracking.scratch() as folder:
+        try:
+            return pd.read_parquet(tracking.artifact(own.run_id, tracking.PREDICTIONS, str(folder)))
+        except (ModelUnavailableError, OSError):
             return None
-        with tracking.scratch() as folder:
-            table = pd.read_parquet(tracking.artifact(own.run_id, tracking.PREDICTIONS, str(folder)))
-    except (MlflowException, ModelUnavailableError, OSError):
-        return None
-    return table.filter(like="probability_")
 
 
 def _said(
@@ -184,22 +196,36 @@ def _said(
         what = "The two versions answer another question (target or classes differ): clients may break."
         return done, (what,)
     ours, theirs = own.figures[own.metric], other.figures[own.metric]
-    name, gain = words.NAMES[own.metric], float(metrics.gain(own.metric, ours.value, theirs.value))
     figures = (
-        f"{name} {words.figure(ours)} of version {version.version}, {words.figure(theirs)} of version "
-        f"{champion.version}"
-    )
-    change = (
-        f", {'better' if gain > 0 else 'worse'} by {words.number(abs(gain))}" if math.isfinite(gain) and gain else ""
+        f"{words.NAMES[own.metric]} {words.figure(ours)} of version {version.version}, {words.figure(theirs)} of "
+        f"version {champion.version}"
     )
     first, second = own.test_sha256[:HASH_SHOWN], other.test_sha256[:HASH_SHOWN]
-    if own.test_sha256 == other.test_sha256:
-        return f"{done} {figures}{change}: both on the test file {first}.", ()
-    warning = (
-        f"They were judged on different test files ({first} and {second}), so the difference may be the files'. "
-        f"{JUDGE_BOTH}"
-    )
-    return f"{done} {figures}{change}, each on its own test file.", (warning,)
+    if own.test_sha256 != other.test_sha256:
+        warning = f"They were judged on different test files ({first} and {second}): what differs may be the files."
+        return f"{done} {figures}, each on its own test file.", (f"{warning} {JUDGE_BOTH}",)
+    return f"{done} {figures}, both on the test file {first}{_difference(own, other)}.", ()
+
+
+def _difference(own: Kept, other: Kept) -> str:
+    """How the version compares on the rows that judged both; the bare difference where their answers are gone."""
+    metric, name = own.metric, words.NAMES[own.metric]
+    value = float(metrics.gain(metric, own.figures[metric].value, other.figures[metric].value))
+    both = [_predictions(each) for each in (own, other)]
+    if not math.isfinite(value) or not _has_rows(own) or any(each is None for each in both):
+        return "" if not math.isfinite(value) else f": {name} {words.signed(value)}"
+    y = ingest.load(own.dataset_run_id).y_test
+    at = None if own.positive is None else own.classes.index(own.positive)
+    ours, theirs = (answers.judge(y, *_answers(each, own.classes), at) for each in both if each is not None)
+    pair = ours.figures[metric].value, theirs.figures[metric].value
+    found = intervals.paired_difference(metric, *pair, ours.resamples, theirs.resamples)
+    return f": {words.comparison(name, *found)}"
+
+
+def _answers(stored: pd.DataFrame, classes: tuple[str, ...]) -> tuple[metrics.Floats, metrics.Ints]:
+    """Scores (n_rows, n_classes) and predictions (n_rows,) as an evaluation has kept them."""
+    scores = stored[[f"probability_{label}" for label in classes]].to_numpy(dtype=np.float64)
+    return scores, stored["prediction"].to_numpy(dtype=np.int64)
 
 
 def _exclusive(what: str, fix: str) -> TrainingRefusedError:

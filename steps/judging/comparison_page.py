@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ DRAWN = 30  # versions in the plot; the table has all
 ROW_HEIGHT, FRAME = 26, 88  # px of a version, and of what stands around them
 NAMED_FIRST = ("roc_auc", "log_loss", "accuracy", "f1")  # beside the primary figure
 FIGURES_SHOWN = 3
+LEAST_OF_AXIS = 0.4  # share of it that the versions' lines take
+LONGEST_ALIAS = 16  # characters beside a number
 KIB, MIB = 1024, 1024 * 1024
 Doc = Mapping[str, Any]
 
@@ -49,9 +51,10 @@ def render(doc: Doc, plot: Plot | None) -> str:
         others=[words.NAMES[name] for name in others],
         has_champion=any(each["differences"] for each in judged),
         rows=[_row(doc, each, others) for each in judged],
-        constant=[words.number(doc["constant"][name]["value"]) for name in (doc["metric"], *others)],
+        constant=[words.number(Figure.from_dict(doc["constant"][name]).value) for name in (doc["metric"], *others)],
         all_names=[words.NAMES[name] for name in METRICS],
         all_rows=[(each["version"], [_figure(each, name) for name in METRICS]) for each in judged],
+        origins=[_origin(each) for each in judged],
         refused=[(*_naming(each), words.printable(each["reason"])) for each in doc["versions"] if not each["figures"]],
         plot=None if plot is None else {"svg": Markup(plot.embedded()), **vars(plot)},  # noqa: S704 (canvas escapes)
         facts=[
@@ -74,7 +77,7 @@ def versions_plot(doc: Doc) -> Plot | None:
     champion = next((each for each in defined if each["version"] == doc["champion"]), None)
     if champion is not None and champion not in shown:
         shown = [*shown[:-1], champion]
-    constant = doc["constant"][metric]["value"]
+    constant = _constant(doc, shown)
     height = FRAME + ROW_HEIGHT * len(shown)
 
     def paint(drawing: Drawing) -> None:
@@ -94,7 +97,7 @@ def versions_plot(doc: Doc) -> Plot | None:
         area.set_ylim(len(shown) - 0.4, -0.6)
         area.margins(x=0.12)
         area.grid(visible=False, axis="y")
-        area.locator_params(axis="x", nbins=5)
+        area.locator_params(axis="x", nbins=6)
         label(area, words.NAMES[metric], "")
 
     caption = (
@@ -103,12 +106,25 @@ def versions_plot(doc: Doc) -> Plot | None:
         + ("; square, the champion" if champion is not None else "")
         + ". Lines that overlap do not mean that two versions are alike: the differences stand in the table."
     )
+    if constant is None and doc["constant"][metric]["value"] is not None:
+        caption += f" The constant answer, {words.number(doc['constant'][metric]['value'])}, lies far outside."
     if len(shown) < len(defined):
         caption += f" Drawn: {len(shown)} of {len(defined)} versions; the table has all."
     rows = tuple((f"{' '.join(_short(each))}", _figure(each, metric), _difference(doc, each)) for each in defined)
     header = ("Version", f"{words.NAMES[metric]} (95 %)", "Better than the champion by")
     drawn = draw("versions", paint, height=height)
-    return Plot("versions", comparison_words.headline(doc), caption, header, rows, drawn, (WIDTH, height))
+    return Plot("versions", comparison_words.spread(doc), caption, header, rows, drawn, (WIDTH, height))
+
+
+def _constant(doc: Doc, shown: Sequence[Doc]) -> float | None:
+    """The constant answer's figure, where drawing it leaves the versions enough of the axis to be told apart."""
+    value = doc["constant"][doc["metric"]]["value"]
+    if value is None:
+        return None
+    found = [Figure.from_dict(each["figures"][doc["metric"]]) for each in shown]
+    low, high = min(figure.low for figure in found), max(figure.high for figure in found)
+    whole = max(high, value) - min(low, value)
+    return float(value) if high - low >= LEAST_OF_AXIS * whole else None
 
 
 def _row(doc: Doc, each: Doc, others: list[str]) -> dict[str, Any]:
@@ -127,14 +143,20 @@ def _row(doc: Doc, each: Doc, others: list[str]) -> dict[str, Any]:
         "difference_bounds": difference_bounds,
         "others": [words.number(Figure.from_dict(each["figures"][name]).value) for name in others],
         "size": _size(each["size_bytes"]),
-        "registered": each["registered"][:10],
-        "before": comparison_words.before_of(each),
     }
 
 
-def _naming(each: Doc) -> tuple[str, list[str]]:
-    """Number and aliases."""
-    return each["version"], [words.short(alias) for alias in each["aliases"]]
+def _origin(each: Doc) -> tuple[str, ...]:
+    """Where a version comes from: number, day, what its own evaluation said, on which file, in which run."""
+    before = each["before"] or {}
+    figure, where = comparison_words.before_of(each)
+    return each["version"], each["registered"][:10], figure, where, before.get("run_id") or ""
+
+
+def _naming(each: Doc) -> tuple[str, list[tuple[str, str]]]:
+    """Number, and the aliases: short and whole."""
+    aliases = [(words.short(alias, LONGEST_ALIAS), words.printable(alias)) for alias in each["aliases"]]
+    return each["version"], aliases
 
 
 def _short(each: Doc) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
@@ -53,36 +54,48 @@ def method(doc: Doc) -> str:
     )
 
 
-def before_of(each: Doc) -> str:
-    """What a version's own evaluation said: figure and file."""
+def before_of(each: Doc) -> tuple[str, str]:
+    """What a version's own evaluation said: figure, and file."""
     before = each["before"]
     if before is None:
-        return ""
+        return "", ""
     figure = words.figure(Figure.from_dict(before["figure"]))
     where = "this file" if before["same_file"] else before["test_sha256"][:HASH_SHOWN]
-    return f"{words.NAMES[before['metric']]} {figure} on {where}"
+    return f"{words.NAMES[before['metric']]} {figure}", where
+
+
+def spread(doc: Doc) -> str:
+    """The plot's finding: from where to where the figures reach."""
+    name = words.NAMES[doc["metric"]]
+    values = [_figure(doc, each).value for each in doc["versions"] if each["figures"]]
+    found = sorted(value for value in values if math.isfinite(value))
+    if len(found) == 1:
+        return f"{name} of the only version that can be judged: {words.number(found[0])}"
+    return f"{name} of {len(found)} versions: from {words.number(found[0])} to {words.number(found[-1])}"
 
 
 def _champion(doc: Doc) -> str:
-    """Why there is nothing to compare with, where there is nothing."""
+    """Why there is nothing to compare with, or the champion's own figure where the headline lacks it."""
     champion = _one(doc, doc["champion"])
     if champion is None:
         return "There is no champion, so nothing is compared with one."
     if champion["figures"] is None:
         return f"The champion, version {champion['version']}, could not be judged: {champion['reason']}"
-    if doc["best"] == champion["version"]:
+    if doc["best"] in {champion["version"], None}:
         return ""
-    return f"The champion has {words.figure(_figure(doc, champion))}."
+    return f"{words.NAMES[doc['metric']]} of the champion is {words.figure(_figure(doc, champion))}."
 
 
 def _best(doc: Doc) -> str:
-    """The best figure where it is not the champion's and not in the headline."""
+    """The best figure where it is not the champion's, and the comparison where the headline is about another."""
     best = _one(doc, doc["best"])
     if best is None or not best["differences"]:
         return ""
-    own = words.figure(_figure(doc, best))
-    by = words.comparison(words.NAMES[doc["metric"]], *astuple(Figure.from_dict(best["differences"][doc["metric"]])))
-    return f"The best figure is that of version {best['version']}, {own}: {by}."
+    said = f"The best is that of version {best['version']}, {words.figure(_figure(doc, best))}"
+    if best["version"] in doc["better"][:1]:
+        return f"{said}."
+    by = Figure.from_dict(best["differences"][doc["metric"]])
+    return f"{said}: {words.comparison(words.NAMES[doc['metric']], *astuple(by))}."
 
 
 def _file(doc: Doc) -> str:
@@ -98,8 +111,10 @@ def _before(doc: Doc) -> str:
     known = [each["version"] for each in doc["versions"] if each["before"] and each["before"]["same_file"]]
     if not known:
         return ""
-    has = f"version {known[0]}" if len(known) == 1 else f"versions {_listed(sorted(known, key=int))}"
-    return f"It has judged {has} before, when it was decided about them: their figures are no surprise."
+    if len(known) == 1:
+        return f"Version {known[0]} was judged on this file before, at its registration: its figures are no news."
+    listed = _listed(sorted(known, key=int))
+    return f"Versions {listed} were judged on this file before, at their registration: their figures are no news."
 
 
 def _refused(doc: Doc) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def test_there_and_back(add, store):
     assert "worse by" in first.reason
     assert "better by" in second.reason
     assert "both on the test file" in first.reason
+    assert re.search(r"worse by 0\.\d+ \(0\.\d+ to 0\.\d+\)", first.reason)
     assert (first.warnings, second.warnings) == ((), ())
     assert store.client.get_model_version("crisol", "1").tags[tracking.ROLLBACK_RUN] == first.run_id
 
