@@ -58,6 +58,16 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class CutRule:
+    """How the stored threshold of two classes is found: a name of `steps.judging.thresholds.RULES`, and its numbers."""
+
+    name: str = "default"
+    share: float | None = None  # the wanted recall or precision, or the given cut; 0 to 1
+    cost_fp: float | None = None  # of a false alarm
+    cost_fn: float | None = None  # of a miss
+
+
+@dataclass(frozen=True)
 class SearchPlan:
     """What to learn, and how long it may take. Defaults and validation: `steps/search/plan.py`."""
 
@@ -65,8 +75,9 @@ class SearchPlan:
     models: tuple[str, ...]
     budget_s: float
     seed: int
-    threshold: float
+    threshold: float  # that candidates are compared at: the given one, else 0.5
     blend: bool = False  # whether a weighted mean of the candidates is a candidate too
+    rule: CutRule = CutRule()  # for the threshold that is stored
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """Search for a model: every candidate is a nested run as soon as it has ended, the best one is logged.
 
 Reads   a dataset run.
-Writes  a train run: `leaderboard.csv`, `oof.parquet` (the best candidate's out-of-fold probabilities) and the model;
+Writes  a train run: `leaderboard.csv`, `oof.parquet` (the stored model's out-of-fold probabilities) and the model;
         one nested run a candidate with its hyperparameters, `cv_*` figures and `folds.csv`.
+
+Candidates are compared as they are, at one threshold. The chosen one is then recalibrated where that helps and given
+the threshold that was asked for; the train run's own `cv_*` are those of the model as it is stored.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from steps.records import Candidate, Dataset, SearchPlan
 from steps.search import budget
 from steps.search.plan import DEFAULTS, plan_of
 from steps.search.race import BLEND, Tried, blend, race, splits_of
+from steps.search.settling import Settled, settle
 from steps.tracking import StepRun
 
 PROJECT = Path(pyfunc.__file__).resolve().parent.parent
@@ -78,18 +82,22 @@ def train_into(run: StepRun, dataset: Dataset, options: Mapping[str, str]) -> Ca
     with tracking.scratch() as folder:
         ranked = _search(run, dataset, schema, plan, folder)
         best = _choose(ranked, plan)
-        _log_leaderboard(run, ranked, best, plan)
-        _log_out_of_fold(run, best, schema)
-        model_uri = _log_model(best, schema, plan, dataset.read_as, folder)
-    run.metrics({**_prefixed(best.figures), "candidates": len(ranked)})
-    run.tags({tracking.MODEL: best.tried.model, tracking.MODEL_URI: model_uri})
+        splits = splits_of(dataset.y_train, plan.seed)
+        settled = settle(best.tried, dataset.y_train, schema.target, plan, splits, folder)
+        assert settled.tried.out_of_fold is not None
+        stored = _prefixed(_figures(dataset.y_train, settled.tried.out_of_fold, schema, settled.threshold))
+        _log_leaderboard(run, ranked, best, plan, _as_stored(settled, stored))
+        _log_out_of_fold(run, settled.tried.out_of_fold, schema)
+        model_uri = _log_model(settled, schema, plan, dataset.read_as, folder)
+    run.metrics({**stored, "candidates": len(ranked)})
+    run.tags({tracking.MODEL: best.tried.model, tracking.MODEL_URI: model_uri, **_settled_tags(settled)})
     return Candidate(
         run_id=run.run_id,
         dataset_run_id=dataset.run_id,
         model_uri=model_uri,
         model=best.tried.model,
         metric=plan.metric,
-        cv_metrics=_prefixed(best.figures),
+        cv_metrics=stored,
         candidates=len(ranked),
     )
 
@@ -234,7 +242,23 @@ def _is_as_good(one: Ranked, best: Ranked, metric: str) -> bool:
     return one is best or bool(short.mean() <= short.std(ddof=1) / np.sqrt(len(short)))
 
 
-def _log_leaderboard(run: StepRun, ranked: list[Ranked], best: Ranked, plan: SearchPlan) -> None:
+def _as_stored(settled: Settled, stored: Mapping[str, float]) -> dict[str, Any]:
+    """The chosen candidate's further columns of the leaderboard; `cv_*` stay those that all were compared by."""
+    cut = {"threshold": settled.threshold} if settled.cuts else {}
+    return {"calibration": settled.calibration.method, **cut, **{f"stored_{key}": each for key, each in stored.items()}}
+
+
+def _settled_tags(settled: Settled) -> dict[str, str]:
+    """What was decided after the search, on the train run."""
+    tags = {tracking.CALIBRATION: settled.calibration.method}
+    if settled.cuts:
+        tags |= {tracking.THRESHOLD: f"{settled.threshold:.6g}", tracking.THRESHOLD_RULE: settled.rule}
+    return tags
+
+
+def _log_leaderboard(
+    run: StepRun, ranked: list[Ranked], best: Ranked, plan: SearchPlan, as_stored: Mapping[str, Any]
+) -> None:
     """All candidates, best first, the failed ones last."""
     rows = [
         {
@@ -246,6 +270,7 @@ def _log_leaderboard(run: StepRun, ranked: list[Ranked], best: Ranked, plan: Sea
             **_prefixed(one.figures),
             "seconds": round(one.tried.seconds, 3),
             "size_bytes": one.tried.pipeline_bytes,
+            **(as_stored if one is best else {}),
         }
         for one in ranked
     ]
@@ -255,10 +280,8 @@ def _log_leaderboard(run: StepRun, ranked: list[Ranked], best: Ranked, plan: Sea
     run.text(table.to_csv(index=False), tracking.LEADERBOARD)
 
 
-def _log_out_of_fold(run: StepRun, best: Ranked, schema: InputSchema) -> None:
-    """The best candidate's out-of-fold probabilities, by 1-based training row."""
-    scores = best.tried.out_of_fold
-    assert scores is not None
+def _log_out_of_fold(run: StepRun, scores: np.ndarray[Any, Any], schema: InputSchema) -> None:
+    """The stored model's out-of-fold probabilities, by 1-based training row."""
     table = pd.DataFrame(scores, columns=[f"probability_{label}" for label in schema.target.classes])
     table.insert(0, "row", np.arange(1, len(table) + 1))
     with tracking.scratch() as folder:
@@ -266,12 +289,14 @@ def _log_out_of_fold(run: StepRun, best: Ranked, schema: InputSchema) -> None:
         run.files(folder)
 
 
-def _log_model(best: Ranked, schema: InputSchema, plan: SearchPlan, read_as: Mapping[str, Any], folder: Path) -> str:
+def _log_model(
+    settled: Settled, schema: InputSchema, plan: SearchPlan, read_as: Mapping[str, Any], folder: Path
+) -> str:
     """Write the package and log it as an MLflow model; its URI."""
     packaged = folder / "package"
     packaged.mkdir()
-    facts = {"model": best.tried.model, "metric": plan.metric, "read_as": dict(read_as)}
-    package.save(packaged, best.tried.pipeline.read_bytes(), schema, plan.threshold, **facts)
+    facts = {"model": settled.tried.model, "metric": plan.metric, "read_as": dict(read_as), **settled.facts()}
+    package.save(packaged, settled.tried.pipeline.read_bytes(), schema, settled.threshold, **facts)
     info = mlflow.pyfunc.log_model(
         name="model",
         python_model=str(PROJECT / "pyfunc" / "entry.py"),
@@ -292,6 +317,8 @@ def _log_model(best: Ranked, schema: InputSchema, plan: SearchPlan, read_as: Map
 @click.option("--budget-s", default=DEFAULTS.budget_s, show_default=True)
 @click.option("--seed", default=DEFAULTS.seed, show_default=True)
 @click.option("--threshold", default=DEFAULTS.threshold, show_default=True)
+@click.option("--cost-fp", default=DEFAULTS.cost_fp, help="Cost of a false alarm; with --cost-fn.")
+@click.option("--cost-fn", default=DEFAULTS.cost_fn, help="Cost of a miss; with --cost-fp.")
 def cli(dataset: str, **options: str) -> dict[str, Any]:
     """Entry point `train` of MLproject."""
     with tracking.step_run("train") as run:

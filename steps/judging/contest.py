@@ -108,6 +108,7 @@ def origin(uri: str, scorer: Scorer, at: int | None) -> Origin:
         parameters=parameters,
         libraries=manifest.get("libraries", {}),
         tried=_leaderboard(run_id) if tags else (),
+        manifest=manifest,
     )
 
 

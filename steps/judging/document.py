@@ -20,6 +20,12 @@
                   where it is not comparable: mcnemar (only_candidate_right, only_champion_right, p), gate (low, level,
                   judged_before: the bound of the primary difference that decides), rows_needed (test rows that would
                   tell the difference; null where these do, or for none)
+    thresholds    two classes, else empty; the stored cut first, then other rules' cuts, all decided in training: rule,
+                  share, cut, figure, oof (that figure out of fold), oof_crossed (cut by the other folds), reached,
+                  cost_fp, cost_fn, stored; on the test rows said, hits, positives, precision, recall, f1 (with
+                  bounds), balanced_accuracy, cost (of a row)
+    calibration   ece, ece_noise_mean, ece_noise_high (of exact probabilities: mean and 95th percentile), bins; method
+                  (none, temperature, sigmoid, isotonic), log_loss_before, log_loss_after, rows: what training did
     brier_parts   two classes: miscalibration, discrimination, uncertainty
     importance    metric, rows, repeats, left_out, columns: column, drop, low, high
     least_likely  test rows (from 1, header not counted) whose true class was given the least probability
@@ -40,7 +46,7 @@ from typing import Any
 
 import numpy as np
 
-from steps.judging import answers, comparing, curves, intervals, metrics, resampling, sharing
+from steps.judging import answers, comparing, curves, cuts, intervals, metrics, reliability, resampling, sharing
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import Plot
 from steps.records import Dataset
@@ -73,6 +79,7 @@ class Origin:
     parameters: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
     tried: Sequence[Mapping[str, Any]] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)  # of the package: what training has recorded
 
 
 def document(
@@ -107,6 +114,10 @@ def document(
             "beaten": answers.beats_constant(judgement.metric, candidate, judgement.constant),
         },
         "champion": _champion(judgement, rival, judged_before),
+        "thresholds": cuts.found(
+            judgement, origin.manifest.get("threshold_rule"), origin.manifest.get("thresholds") or ()
+        ),
+        "calibration": reliability.found(judgement, origin.manifest.get("calibration") or {}),
         "brier_parts": _brier_parts(judgement),
         "importance": asdict(judgement.importances),
         "least_likely": _least_likely(judgement),

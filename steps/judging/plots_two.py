@@ -8,13 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from steps.judging import curves, shapes
+from steps.judging import curves, plots_cut, shapes
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import COLOUR, Dash, Plot, axes, draw, key, unit_square
 from steps.judging.curves import GRID, STEPS, Band, Curve, Truth
 from steps.judging.intervals import UNDEFINED, Figure, wilson
 from steps.judging.metrics import Floats
 from steps.judging.shapes import SIZE
+from steps.judging.thresholds import DEFAULT_CUT
 from steps.judging.words import count, counted, figure, number, of_hundred, percent
 
 TABLE_AT = np.linspace(0, 1, 11)  # where a curve's table reads it
@@ -32,6 +33,7 @@ def family(judgement: Judgement) -> list[Plot]:
         precision_recall(judgement, on_precision),
         confusion(judgement),
         thresholds(judgement),
+        plots_cut.decision(judgement),
         gains(judgement, on_gains),
         calibration(judgement),
         distribution(judgement),
@@ -118,7 +120,11 @@ def thresholds(judgement: Judgement) -> Plot:
             area.fill_between(x, low, high, color=COLOUR[colour], alpha=0.14, linewidth=0)
             area.plot(x, [share.value for _, share in drawn], color=COLOUR[colour], linewidth=1.8, linestyle=dash)
         area.axvline(judgement.threshold, color=COLOUR["ink"], linewidth=1, linestyle=":")
-        key(area, [*series, ("In use", "ink", ":")])
+        marks: list[tuple[str, str, Dash]] = [("In use", "ink", ":")]
+        if judgement.threshold != DEFAULT_CUT:
+            area.axvline(DEFAULT_CUT, color=COLOUR["muted"], linewidth=1, linestyle="-.")
+            marks.append(("0.5", "muted", "-."))
+        key(area, [*series, *marks])
 
     rows = tuple(
         (number(cut["threshold"], 1), *(figure(share) for share in _shares(cut, len(truth))))

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from steps.judging import seen, verdict, words
+from steps.judging import cuts, reliability, seen, verdict, words
 from steps.judging.canvas import LOOK, Plot
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
@@ -40,6 +40,7 @@ def render(doc: Mapping[str, Any], plots: Sequence[Plot]) -> str:
         trust=_trust(doc),
         good=_good(doc),
         at_threshold=verdict.at_threshold(doc),
+        cuts=_cuts(doc),
         probabilities=_probabilities(doc),
         wrong=[(words.count(each["row"]), words.number(each["probability"], 4)) for each in doc["least_likely"]],
         drives=verdict.drivers(doc),
@@ -189,7 +190,13 @@ def _probabilities(doc: Mapping[str, Any]) -> dict[str, Any]:
             ("\u2212 discrimination", f"{words.number(found['discrimination'], 4)} gained by telling rows apart"),
             ("+ miscalibration", f"{words.number(found['miscalibration'], 4)} lost by saying the wrong probability"),
         ]
-    return {"summary": verdict.probabilities(doc), "parts": parts}
+    return {"summary": verdict.probabilities(doc), "sentences": reliability.sentences(doc), "parts": parts}
+
+
+def _cuts(doc: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules for a threshold side by side."""
+    rows = cuts.rows(doc)
+    return {"sentences": cuts.sentences(doc), "rows": rows, "priced": any(row["cost"] for row in rows)}
 
 
 def _tried(doc: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from pyfunc.errors import Problem, TrainingRefusedError, quoted
 from pyfunc.model import TWO_CLASSES
 from pyfunc.schema import Target
 from steps.judging.metrics import METRICS
-from steps.records import SearchPlan
+from steps.judging.thresholds import BEST, COST, DEFAULT, DEFAULT_CUT, GIVEN, WITH_SHARE
+from steps.records import CutRule, SearchPlan
 
 # The classifiers that PyCaret 3.3.2 offers by name (its `models()`), the stronger and the faster first.
 LEARNERS = (
@@ -22,7 +23,7 @@ AUTO = ("lightgbm", "lr", "catboost", "et", "xgboost", "rf")
 PROMOTE_MODES = ("auto", "never", "always")
 MAX_BUDGET_S = 7 * 24 * 3600.0
 MAX_SEED = 2**31 - 1
-STORED_THRESHOLD = 0.5  # `auto`
+THRESHOLDS = f"auto, a number from 0 to 1, {', '.join(BEST)}, recall=0.9, precision=0.8 or cost"
 WHERE = "parameters"
 
 
@@ -36,6 +37,8 @@ class Defaults:
     budget_s: str = "60"
     seed: str = "1"
     threshold: str = "auto"
+    cost_fp: str = ""
+    cost_fn: str = ""
 
 
 DEFAULTS = Defaults()
@@ -60,12 +63,14 @@ def plan_of(options: Mapping[str, str], target: Target | None = None) -> SearchP
     seed = _number(given["seed"], "seed", -1, MAX_SEED, f"a whole number from 0 to {MAX_SEED}", problems)
     if seed != int(seed):
         problems.append(_bad("seed", "is not a whole number", f"Give a whole number from 0 to {MAX_SEED}."))
-    threshold = _threshold(given["threshold"], classes, problems)
+    rule = _rule(given, metric, classes, problems)
     if classes and given["positive"] != "auto":
         _check_positive(given["positive"], classes, problems)
     if problems:
         raise TrainingRefusedError(*problems)
-    return SearchPlan(metric, models, budget_s, int(seed), threshold, blend=given["models"].strip() == "auto")
+    threshold = rule.share if rule.name == GIVEN and rule.share is not None else DEFAULT_CUT
+    is_blend = given["models"].strip() == "auto"
+    return SearchPlan(metric, models, budget_s, int(seed), threshold, blend=is_blend, rule=rule)
 
 
 def _metric(text: str, classes: tuple[str, ...] | None, problems: list[Problem]) -> str:
@@ -92,21 +97,73 @@ def _models(text: str, problems: list[Problem]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _threshold(text: str, classes: tuple[str, ...] | None, problems: list[Problem]) -> float:
-    """The threshold that the model stores."""
-    if text == "auto":
-        return STORED_THRESHOLD
+def _rule(given: Mapping[str, str], metric: str, classes: tuple[str, ...] | None, problems: list[Problem]) -> CutRule:
+    """How the threshold that the model stores is found; `auto` as the README says."""
+    costs = {name: _cost(given[name].strip(), name, problems) for name in ("cost_fp", "cost_fn")}
+    text = given["threshold"].strip()
     if classes and len(classes) != TWO_CLASSES:
         what = f"needs two classes; the target has {len(classes)}"
-        problems.append(_bad("threshold", what, "Leave it at auto."))
-        return STORED_THRESHOLD
+        named = {"threshold": text != "auto", **{name: bool(given[name].strip()) for name in costs}}
+        problems += [
+            _bad(name, what, f"Leave it {'at auto' if name == 'threshold' else 'empty'}.")
+            for name, is_given in named.items()
+            if is_given
+        ]
+        return CutRule()
+    is_priced = all(given[name].strip() for name in costs)
+    _check_costs(given, costs, text, problems)
+    name, sign, share = text.partition("=")
+    name = name.strip()
+    if text == "auto":
+        name = COST if is_priced else metric if metric in BEST else DEFAULT
+        return CutRule(name, None, **costs)
+    if not sign and name in (*BEST, COST):
+        return CutRule(name, None, **costs)
+    if name in WITH_SHARE:
+        return CutRule(name, _share(share, f"'{name}=' needs a share above 0, up to 1", 0, problems), **costs)
+    wrong = f"'threshold' is none of {THRESHOLDS}"
+    return CutRule(GIVEN, _share(text, wrong, -1, problems), **costs)
+
+
+def _share(text: str, wrong: str, above: float, problems: list[Problem]) -> float:
+    """A number up to 1."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value <= 1:
-        problems.append(_bad("threshold", "is not a number from 0 to 1", "Give auto or a number from 0 to 1."))
+    if not max(above, 0) <= value <= 1 or value == above:
+        problems.append(Problem("threshold_invalid", f"{wrong}.", WHERE, f"Give {THRESHOLDS}."))
+        return DEFAULT_CUT
     return value
+
+
+def _cost(text: str, name: str, problems: list[Problem]) -> float | None:
+    """What a wrong answer costs; None where it is not given."""
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        problems.append(
+            _bad(name, "is not a number of 0 or more", "Give a number such as 1 or 2.5, or leave it empty.")
+        )
+        return None
+    return value
+
+
+def _check_costs(
+    given: Mapping[str, str], costs: Mapping[str, float | None], threshold: str, problems: list[Problem]
+) -> None:
+    """Costs go in pairs, one of them above 0, and `cost` needs them."""
+    names = {"cost_fp": "of a false alarm", "cost_fn": "of a miss"}
+    absent = [name for name in names if not given[name].strip()]
+    if len(absent) == 1 or (absent and threshold == COST):
+        fix = "Give the cost {} too; only the ratio of the two matters."
+        problems += [_bad(name, "is missing", fix.format(names[name])) for name in absent]
+    if not absent and all(value == 0 for value in costs.values()):
+        problems.append(_bad("cost_fn", "and 'cost_fp' are both 0", "Give one of them a number above 0."))
 
 
 def _check_positive(text: str, classes: tuple[str, ...], problems: list[Problem]) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import Problem, TrainingRefusedError
+from pyfunc.estimators import Recalibration
 from steps.records import SearchPlan
 from steps.search import budget, workers
 from steps.search.budget import TIME_LIMIT, Finished, Pool
@@ -117,6 +118,17 @@ def blend(tried: Sequence[Tried], y: np.ndarray[Any, Any], folder: Path) -> Trie
         ended_at_ms=finished.ended_at_ms,
         seconds=finished.seconds,
     )
+
+
+def recalibrated(tried: Tried, recalibration: Recalibration, folder: Path) -> Path | None:
+    """The pickled pipeline of a candidate with a map behind it; None where it could not be made."""
+    with Pool(folder, 1) as pool:
+        pool.start(workers.recalibrate, tried.pipeline.name, recalibration, limit_s=BLEND_LIMIT_S)
+        (finished,) = pool.next(time.monotonic() + BLEND_LIMIT_S)
+    if finished.outcome.error:
+        log.warning("the recalibrated model could not be put together: %s", finished.outcome.error)
+        return None
+    return folder / workers.CALIBRATED
 
 
 def _run(

@@ -27,9 +27,10 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from pyfunc.estimators import Blend
+from pyfunc.estimators import Blend, Calibrated, Recalibration
 
 TABLE = "table.pkl"  # what all workers read: `Table`
+CALIBRATED = "calibrated.pkl"  # the chosen candidate with its map
 GRACE_S = 5.0  # a worker's own alarm comes this much after the trainer should have ended it
 log = logging.getLogger(__name__)
 
@@ -118,6 +119,14 @@ def assemble(folder: Path, parts: Sequence[tuple[str, int, str, float]]) -> Outc
     blend = cloudpickle.dumps(Blend(list(branches.values())))
     _write(folder / "blend-0.pkl", blend)
     return Outcome(pipeline_bytes=len(blend))
+
+
+def recalibrate(folder: Path, pipeline: str, recalibration: Recalibration) -> Outcome:
+    """Put a map behind a fitted candidate, as `calibrated.pkl`."""
+    fitted = cloudpickle.loads((folder / pipeline).read_bytes())
+    made = cloudpickle.dumps(Calibrated(fitted, recalibration))
+    _write(folder / CALIBRATED, made)
+    return Outcome(pipeline_bytes=len(made))
 
 
 def main(job: Callable[..., Outcome], folder: Path, result: Path, limit_s: float, arguments: tuple[Any, ...]) -> None:
