@@ -55,9 +55,10 @@ def rows(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
             "name": rule_name(each),
             "stored": each["stored"],
             "cut": cut_text(each["cut"]),
-            "chosen_by": _chosen_by(each),
+            "chosen_by": "" if each["oof"] is None else words.number(each["oof"]),
+            "crossed": "" if each["oof_crossed"] is None else words.number(each["oof_crossed"]),
             "said": words.count(each["said"]),
-            "cells": [words.figure(Figure.from_dict(each[name])) for name in ("precision", "recall", "f1")],
+            "cells": [_parted(Figure.from_dict(each[name])) for name in ("precision", "recall", "f1")],
             "balanced_accuracy": words.number(each["balanced_accuracy"]),
             "cost": "" if each["cost"] is None else words.number(each["cost"], 4),
         }
@@ -148,11 +149,9 @@ def _on_test(judgement: Judgement, entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _chosen_by(entry: Mapping[str, Any]) -> str:
-    """The out-of-fold figure that a cut was chosen by."""
-    if entry["oof"] is None:
-        return ""
-    return f"{FIGURES[entry['figure']]} {words.number(entry['oof'])}"
+def _parted(figure: Figure) -> tuple[str, str]:
+    """Value and bounds, which stand below it."""
+    return words.number(figure.value, words.decimals_of(figure)), words.bounds(figure).strip("()")
 
 
 def _whole(value: float) -> str:

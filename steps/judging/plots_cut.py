@@ -46,18 +46,18 @@ def decision(judgement: Judgement) -> Plot:
     share = float(truth.mean())
     caption = (
         f"Decision curve on {counted(len(truth), 'test row')}: found positives less false alarms, these weighed as "
-        f"somebody does who acts from this probability on; at best {number(share)} per row. Where a dashed or dotted "
-        "line is higher, it is better to act on every row, or on none."
+        f"somebody does who acts from this probability on; at best {number(share)} per row. Where a grey line is "
+        "higher, it is better to act on every row, or on none. Dotted: the threshold in use."
     )
     lines: list[tuple[str, str, Dash]] = [("Candidate", "accent", "-")]
     if judgement.champion is not None:
         lines.append(("Champion", "ink", "-"))
-    lines += [("Act on all", "muted", "--"), ("Act on none", "muted", ":")]
+    lines += [("Act on all", "muted", "--"), ("Act on none", "muted", "-."), ("In use", "ink", ":")]
 
     def paint(drawing: Drawing) -> None:
         area = axes(drawing)
         area.set(xlim=(0, 1), ylim=(FLOOR * share, 1.05 * share))
-        area.axhline(0, color=COLOUR["muted"], linewidth=1.2, linestyle=":")
+        area.axhline(0, color=COLOUR["muted"], linewidth=1.2, linestyle="-.")
         seen = everyone >= FLOOR * share
         area.plot(CUTS[seen], everyone[seen], color=COLOUR["muted"], linewidth=1.2, linestyle="--")
         if judgement.champion is not None:

@@ -14,7 +14,7 @@ from steps.judging.curves import GROUPS
 from steps.judging.metrics import Bools, Floats
 
 SEED = 20260101
-MOST_DRAWS, LEAST_DRAWS = 500, 50
+MOST_DRAWS, LEAST_DRAWS = 2000, 50
 WORK = 30_000_000  # rows x draws
 BLOCK = 2_000_000  # numbers drawn at a time
 HIGH = 95  # percentile of the noise

@@ -217,7 +217,8 @@ def _tried(doc: Mapping[str, Any]) -> dict[str, Any]:
     header = ["Model", *(words.NAMES[name] for name in shown), "Seconds", "KiB", "Failed by"]
     if not any(row[-1] for row in rows):
         rows, header = [row[:-1] for row in rows], header[:-1]
-    return {"summary": verdict.search(doc), "header": header, "rows": rows}
+    chosen = next((at for at, each in enumerate(candidates) if each.get("chosen")), 0)
+    return {"summary": verdict.search(doc), "header": header, "rows": rows, "chosen": chosen}
 
 
 def _numbered(candidate: Mapping[str, Any]) -> str:

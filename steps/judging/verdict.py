@@ -176,7 +176,7 @@ def search(doc: Doc) -> str:
     first = f" The best {shown}:" if shown < total else ""
     return (
         f"{counted(total, 'candidate')}, ranked by {words.NAMES[doc['metric']]} on the training file only "
-        f"(cross-validated); the first is the one judged here.{first}"
+        f"(cross-validated), as they came out of the search; the one judged here is in bold.{first}"
     )
 
 

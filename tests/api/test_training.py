@@ -40,8 +40,8 @@ def test_a_job_is_a_run_like_those_of_mlflow_run(shop: Shop):
     assert run.data.params == {
         "train": "''", "test": "''", "target": "''", "dataset": uploaded["dataset_id"], "positive": "auto",
         "metric": "auto", "models": "lr,rf", "budget_s": "20", "ignore": "''", "kinds": "''",
-        "unseen_category": "''", "accept": "''", "seed": "1", "threshold": "auto", "promote": "auto", "margin": "0",
-        "name": "crisol",
+        "unseen_category": "''", "accept": "''", "seed": "1", "threshold": "auto", "cost_fp": "''", "cost_fn": "''",
+        "promote": "auto", "margin": "0", "name": "crisol",
     }  # fmt: skip
     tags = run.data.tags
     assert (tags["mlflow.project.entryPoint"], tags["mlflow.source.type"]) == ("main", "PROJECT")
@@ -68,6 +68,7 @@ def test_a_job_is_a_run_like_those_of_mlflow_run(shop: Shop):
          ["promote_invalid"] + [f"{name}_invalid" for name in ("metric", "models", "budget_s", "seed", "threshold")]),
         ({"margin": -1, "promote": "x"}, 422, ["promote_invalid", "margin_invalid"]),
         ({"positive": "nobody"}, 422, ["positive_invalid"]),
+        ({"threshold": "cost", "cost_fp": -1}, 422, ["cost_fp_invalid", "cost_fn_invalid"]),
         ({"budget_s": True, "target": {"a": 1}}, 422, ["field_invalid"] * 2),
         ({"target": "a\u0000b"}, 422, ["field_invalid"]),
         ({"target": "x" * 5000}, 422, ["field_invalid"]),

@@ -2,6 +2,7 @@ import pytest
 
 from pyfunc.errors import TrainingRefusedError
 from pyfunc.schema import Target
+from steps.records import CutRule
 from steps.search.plan import AUTO, DEFAULTS, LEARNERS, plan_of
 
 TWO = Target("y", ("no", "yes"), positive="yes")
@@ -66,3 +67,68 @@ def test_models_keep_their_order_and_lose_repeats():
 def test_defaults_are_texts():
     """MLproject can only pass text, so the defaults are text too."""
     assert all(isinstance(value, str) for value in vars(DEFAULTS).values())
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({}, CutRule()),
+        ({"metric": "log_loss"}, CutRule()),
+        ({"metric": "precision"}, CutRule()),
+        ({"metric": "recall"}, CutRule()),
+        ({"metric": "f1"}, CutRule("f1")),
+        ({"metric": "balanced_accuracy"}, CutRule("balanced_accuracy")),
+        ({"metric": "accuracy", "threshold": "0.5"}, CutRule("given", 0.5)),
+        ({"metric": "f1", "cost_fp": "1", "cost_fn": "2.5"}, CutRule("cost", None, 1.0, 2.5)),
+        ({"threshold": "mcc", "cost_fp": "0", "cost_fn": "1"}, CutRule("mcc", None, 0.0, 1.0)),
+        ({"threshold": "youden"}, CutRule("youden")),
+        ({"threshold": "recall=0.9"}, CutRule("recall", 0.9)),
+        ({"threshold": " precision = 0.8 "}, CutRule("precision", 0.8)),
+        ({"threshold": "0"}, CutRule("given", 0.0)),
+    ],
+)
+def test_a_threshold_is_read_as_documented(options, rule):
+    """`auto` follows costs, then a metric of labels, else 0.5; everything else is taken at its word."""
+    plan = plan_of(options, TWO)
+
+    assert plan.rule == rule
+    assert plan.threshold == (rule.share if rule.name == "given" else 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "codes"),
+    [
+        ({"threshold": "recall"}, ["threshold_invalid"]),
+        ({"threshold": "recall=0"}, ["threshold_invalid"]),
+        ({"threshold": "recall=1.1"}, ["threshold_invalid"]),
+        ({"threshold": "precision=nan"}, ["threshold_invalid"]),
+        ({"threshold": "f1=0.5"}, ["threshold_invalid"]),
+        ({"threshold": "roc_auc"}, ["threshold_invalid"]),
+        ({"threshold": "inf"}, ["threshold_invalid"]),
+        ({"threshold": ""}, ["threshold_invalid"]),
+        ({"threshold": "cost"}, ["cost_fp_invalid", "cost_fn_invalid"]),
+        ({"threshold": "cost", "cost_fp": "1"}, ["cost_fn_invalid"]),
+        ({"cost_fn": "1"}, ["cost_fp_invalid"]),
+        ({"cost_fp": "0", "cost_fn": "0"}, ["cost_fn_invalid"]),
+        ({"cost_fp": "-1", "cost_fn": "much"}, ["cost_fp_invalid", "cost_fn_invalid"]),
+        ({"cost_fp": "-1", "cost_fn": "1", "threshold": "x"}, ["cost_fp_invalid", "threshold_invalid"]),
+        ({"cost_fp": "inf", "cost_fn": "nan"}, ["cost_fp_invalid", "cost_fn_invalid"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_threshold_or_cost_is_refused(options, codes):
+    """All of it at once, whether the target is known yet or not."""
+    for target in (None, TWO):
+        with pytest.raises(TrainingRefusedError) as refused:
+            plan_of(options, target)
+
+        assert [problem.code for problem in refused.value.problems] == codes
+
+
+def test_more_classes_have_neither_threshold_nor_costs():
+    """Each is refused with what to do; with nothing asked for there is no rule."""
+    with pytest.raises(TrainingRefusedError) as refused:
+        plan_of({"threshold": "f1", "cost_fp": "1", "cost_fn": "2"}, THREE)
+
+    assert [each.code for each in refused.value.problems] == ["threshold_invalid", "cost_fp_invalid", "cost_fn_invalid"]
+    assert "needs two classes; the target has 3" in refused.value.problems[0].what
+    assert plan_of({"metric": "f1"}, THREE).rule == CutRule()
