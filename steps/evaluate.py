@@ -24,7 +24,7 @@ import pandas as pd
 from pyfunc.errors import SchemaMismatchError
 from pyfunc.model import Scorer, decide
 from steps import compare, ingest, process, tracking
-from steps.judging import answers, card, comparing, contest, importance, plots, report
+from steps.judging import answers, card, comparing, contest, looking, plots, report
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import Plot
 from steps.judging.document import document, finite, plots_of
@@ -126,10 +126,10 @@ def _judgement(scorer: Scorer, dataset: Dataset, metric: str, at: int | None) ->
         scores = np.asarray(scorer.package.pipeline.predict_proba(rows), dtype=np.float64)
         return scores, decide(scores, scorer.schema, scorer.package.threshold)
 
-    drivers = importance.measure(answer, frame, dataset.y_test, at, metric)
+    looked = looking.look(answer, scorer.schema, dataset, frame, candidate, (at, metric))
     threshold = scorer.package.threshold
     labels = scorer.schema.target.classes
-    return Judgement(dataset.y_test, labels, at, threshold, metric, candidate, none, None, drivers)
+    return Judgement(dataset.y_test, labels, at, threshold, metric, candidate, none, None, **vars(looked))
 
 
 def _log(run: StepRun, found: Mapping[str, Any], drawn: Sequence[Plot], judgement: Judgement) -> None:

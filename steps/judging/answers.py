@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from steps.judging import intervals, resampling
+from steps.judging.dependence import Dependence
 from steps.judging.importance import Importances
 from steps.judging.intervals import Figure
 from steps.judging.metrics import Floats, Ints
+from steps.judging.slices import Slices
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Judgement:
     constant: Answers
     champion: Answers | None
     importances: Importances
+    slices: Slices | None = None
+    dependences: tuple[Dependence, ...] = ()
 
     def difference(self, metric: str, other: Answers) -> tuple[float, float, float]:
         """How much better the candidate is than `other`: value, low, high; positive is better."""

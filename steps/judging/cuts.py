@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from steps.judging import intervals, words
+from steps.judging import methods, words
 from steps.judging.answers import Judgement
 from steps.judging.intervals import Figure
 from steps.judging.thresholds import COST, DEFAULT, DEFAULT_CUT, GIVEN, at_cut, values_of
@@ -133,7 +133,7 @@ def _on_test(judgement: Judgement, entry: Mapping[str, Any]) -> dict[str, Any]:
     counts = at_cut(truth, np.asarray(score), float(entry["cut"]))
     rule = CutRule(entry["rule"], None, entry.get("cost_fp"), entry.get("cost_fn"))
     hits, said = float(counts.hits[0]), float(counts.hits[0] + counts.alarms[0])
-    limits = intervals.of_class(hits, counts.positives, said)
+    limits = methods.of_class(hits, counts.positives, said)
     figures = {
         name: Figure(float(values_of(name, counts, rule)[0]), *limits[name]).to_dict()
         for name in ("precision", "recall", "f1")

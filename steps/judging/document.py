@@ -27,7 +27,13 @@
     calibration   ece, ece_noise_mean, ece_noise_high (of exact probabilities: mean and 95th percentile), bins; method
                   (none, temperature, sigmoid, isotonic), log_loss_before, log_loss_after, rows: what training did
     brier_parts   two classes: miscalibration, discrimination, uncertainty
-    importance    metric, rows, repeats, left_out, columns: column, drop, low, high
+    importance    metric, rows, repeats, left_out, columns: column, drop, low, high; groups (columns that know the same,
+                  shuffled together): columns, drop, low, high
+    dependence    of the columns that matter most: column, class_at (position of the class), rows, at (values as text),
+                  mean, low, high (probability: mean over the rows, and between which eight tenths of them are)
+    slices        asked (how many, asked_pairs of them pairs), columns, paired, survived, fewest_rows, level, worst:
+                  parts (column, holds, value, low, high: see `steps.judging.cuts`), rows, positives, log_loss,
+                  elsewhere, error_rate, error_rate_elsewhere, p, q (corrected)
     least_likely  test rows (from 1, header not counted) whose true class was given the least probability
     tried         the train run's leaderboard, best first, and how many there were
     resampling    resamples, seed, level
@@ -120,6 +126,8 @@ def document(
         "calibration": reliability.found(judgement, origin.manifest.get("calibration") or {}),
         "brier_parts": _brier_parts(judgement),
         "importance": asdict(judgement.importances),
+        "dependence": [each.to_dict() for each in judgement.dependences],
+        "slices": asdict(judgement.slices) if judgement.slices else None,
         "least_likely": _least_likely(judgement),
         "tried": {"candidates": list(origin.tried[:TRIED]), "number": len(origin.tried)},
         "resampling": {

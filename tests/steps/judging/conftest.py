@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pyfunc.model import decide
-from steps.judging import answers, importance
+from steps.judging import answers, looking
 from steps.judging.answers import Judgement
 from steps.judging.canvas import Plot
 from steps.judging.contest import positive_at
@@ -27,6 +27,7 @@ def judgement_of(data: Dataset, *, champion: bool = True) -> Judgement:
         scores = fitted.predict_proba(frame)
         return scores, decide(scores, data.schema, 0.5)
 
+    candidate = answers.judge(data.y_test, *answer(data.test), at)
     other = weaker.predict_proba(data.test.iloc[:, :1])
     return Judgement(
         y=data.y_test,
@@ -34,10 +35,10 @@ def judgement_of(data: Dataset, *, champion: bool = True) -> Judgement:
         positive_at=at,
         threshold=0.5,
         metric="roc_auc" if at is not None else "log_loss",
-        candidate=answers.judge(data.y_test, *answer(data.test), at),
+        candidate=candidate,
         constant=answers.constant(data.y_train, data.y_test, len(classes), at),
         champion=answers.judge(data.y_test, other, decide(other, data.schema, 0.5), at) if champion else None,
-        importances=importance.measure(answer, data.test, data.y_test, at, "accuracy"),
+        **vars(looking.look(answer, data.schema, data, data.test, candidate, (at, "accuracy"))),
     )
 
 
