@@ -25,7 +25,7 @@ from steps.judging.margins import DEFAULT_MARGIN, margin_problems
 from steps.search.plan import DEFAULTS, PROMOTE_MODES, plan_of
 
 SEARCH = tuple(vars(DEFAULTS))
-TAKEN = ("dataset_id", "target", "experiment", *options.TEXTS, "promote", "margin", *SEARCH)
+TAKEN = ("dataset_id", "target", "experiment", *options.TEXTS, "promote", "margin", "sensitive", *SEARCH)
 NEVER = {
     "scheduler": "It is an address that exchanges pickles.",
     "name": "The server trains for the model that it serves (CRISOL_NAME).",
@@ -139,7 +139,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 def _text(name: str, value: Any, problems: list[Problem]) -> str:
     """A field's value as the command line takes it."""
     parts = [value]
-    if isinstance(value, list) and name in ("models", "ignore", "kinds", "accept"):
+    if isinstance(value, list) and name in ("models", "ignore", "kinds", "accept", "sensitive"):
         parts = value
     elif isinstance(value, dict) and name == "kinds":  # {"zip": "category"}
         parts = [f"{column}:{kind}" if isinstance(kind, str) else None for column, kind in value.items()]
@@ -164,6 +164,7 @@ def _submit(serving: Serving, asked: Mapping[str, str]) -> Any:
     reading = {key: asked.get(key, "") for key in options.TEXTS}
     problems = [*uploads.option_problems(dataset, target, reading), *experiments.problems_with(experiment)]
     search = {key: asked[key] for key in SEARCH if key in asked}
+    problems += uploads.sensitive_problems(dataset, target, asked.get("sensitive", ""))
     promote = asked.get("promote", PROMOTE_MODES[0])
     if promote not in PROMOTE_MODES:
         fix = f"Choose {', '.join(PROMOTE_MODES)}."
@@ -183,6 +184,7 @@ def _submit(serving: Serving, asked: Mapping[str, str]) -> Any:
         "target": target,
         "promote": promote,
         "margin": margin,
+        "sensitive": asked.get("sensitive", ""),
         "name": serving.settings.name,
     }
     title = f"train for {target or dataset.target}"[:MAX_TITLE]

@@ -23,6 +23,7 @@ from steps.data import kinds, options
 from steps.data.options import Options, options_of
 from steps.data.targets import nearest
 from steps.ingest import Source, Summary
+from steps.judging import sensitive
 
 FILES, TEXTS = ("train", "test"), ("target", *options.TEXTS, "experiment")
 MAX_FIELD_BYTES = 64 * 1024
@@ -111,6 +112,12 @@ def option_problems(found: Summary, target: str, given: Mapping[str, str]) -> li
                 what = f"'{name[:80]}' {said}, but is no column beside the target."
                 problems.append(Problem(code, what, where, nearest(name, names)))
     return [*problems, *options.problems_with(given)]
+
+
+def sensitive_problems(found: Summary, target: str, text: str) -> list[Problem]:
+    """What is wrong with the columns whose groups are to be compared, for these files."""
+    names = [str(column["name"]) for column in found.columns]
+    return sensitive.problems_with(text, names, target or found.target or "")
 
 
 def target_of(found: Summary, target: str) -> Target | None:

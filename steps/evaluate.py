@@ -24,7 +24,8 @@ import pandas as pd
 from pyfunc.errors import SchemaMismatchError
 from pyfunc.model import Scorer, decide
 from steps import compare, ingest, process, tracking
-from steps.judging import answers, card, comparing, contest, looking, plots, report
+from steps.data.kinds import joined
+from steps.judging import answers, card, comparing, contest, fairness, looking, plots, report, sensitive
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import Plot
 from steps.judging.document import document, finite, plots_of
@@ -37,26 +38,28 @@ DEFAULT_NAME = "crisol"
 log = logging.getLogger(__name__)
 
 
-def evaluate(model_uri: str, dataset: Dataset, name: str) -> Evaluation:
+def evaluate(model_uri: str, dataset: Dataset, name: str, compared: str = "") -> Evaluation:
     """Judge a logged model on a dataset's test rows.
 
     Args:
         model_uri: `runs:/`, `models:/`: as MLflow loads it.
         dataset: whose test rows judge.
         name: the registered model whose champion it is compared with.
+        compared: columns whose groups are compared, as `steps.judging.sensitive` reads them.
 
     Raises:
         ModelUnavailableError: the model cannot be loaded, or is none of ours.
+        TrainingRefusedError: columns to compare that the dataset does not have.
         ArtifactMismatchError: its files are not those that were saved.
         SchemaMismatchError: it predicts something else than the dataset's target, or the test rows do not fit it.
     """
     with tracking.step_run("evaluate") as run:
-        return evaluate_into(run, model_uri, dataset, name)
+        return evaluate_into(run, model_uri, dataset, name, compared)
 
 
-def evaluate_into(run: StepRun, model_uri: str, dataset: Dataset, name: str) -> Evaluation:
+def evaluate_into(run: StepRun, model_uri: str, dataset: Dataset, name: str, compared: str = "") -> Evaluation:
     """`evaluate` on an open run."""
-    run.params({"model": model_uri, "dataset": dataset.run_id, "name": name})
+    run.params({"model": model_uri, "dataset": dataset.run_id, "name": name, "sensitive": compared})
     run.tags(
         {
             tracking.MODEL_URI: model_uri,
@@ -70,7 +73,10 @@ def evaluate_into(run: StepRun, model_uri: str, dataset: Dataset, name: str) -> 
         raise SchemaMismatchError(problem)
     at = contest.positive_at(scorer.schema.target, dataset.y_train)
     origin = contest.origin(model_uri, scorer, at)
+    groups = sensitive.columns(compared, dataset, scorer.schema)
     judgement = _judgement(scorer, dataset, origin.metric, at)
+    answered = (judgement.y, judgement.candidate.scores, judgement.candidate.predicted)
+    judgement = replace(judgement, treated=fairness.compare(groups, answered, at))
     rival = contest.rival(name, dataset, at)
     if rival is not None:
         judgement = replace(judgement, champion=rival.answers)
@@ -103,6 +109,7 @@ def from_json(stored: Mapping[str, Any]) -> Evaluation:
         difference=_triple(champion["differences"][stored["metric"]]) if comparable else None,
         refused_checks=tuple(check["code"] for check in checks if check["level"] == "refused"),
         champion_reason=(champion.get("reason") or "") if champion else "",
+        sensitive=joined(each["column"] for each in stored.get("sensitive") or ()),
         fewest_rows=min(one["rows"] for one in stored["per_class"]) if stored.get("per_class") else None,
         gate=comparing.of_json(champion["gate"]) if comparable and champion.get("gate") else None,
         rows=stored["dataset"]["rows"],
@@ -185,12 +192,13 @@ def _write_predictions(file: Path, judgement: Judgement) -> None:
 @click.option(
     "--name", default=DEFAULT_NAME, show_default=True, help="Registered model whose champion it is compared with."
 )
-def cli(model: str, dataset: str, name: str) -> dict[str, Any]:
+@click.option("--sensitive", "compared", default="", help="Columns whose groups are compared, separated by commas.")
+def cli(model: str, dataset: str, name: str, compared: str) -> dict[str, Any]:
     """Entry point `evaluate` of MLproject."""
     with tracking.step_run("evaluate") as run:
         if model == compare.ALL:
             return compare.summary(compare.compare_into(run, ingest.load(dataset), name))
-        evaluation = evaluate_into(run, model, ingest.load(dataset), name)
+        evaluation = evaluate_into(run, model, ingest.load(dataset), name, compared)
     value, low, high = (x if math.isfinite(x) else None for x in evaluation.figures[evaluation.metric])
     return {
         "run_id": evaluation.run_id,

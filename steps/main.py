@@ -20,6 +20,7 @@ from pyfunc.errors import Problem, TrainingRefusedError
 from steps import evaluate, ingest, process, promote, tracking, train
 from steps.data import options
 from steps.data.kinds import EXAMPLE
+from steps.judging import sensitive
 from steps.judging.margins import DEFAULT_MARGIN
 from steps.records import Candidate, Dataset, Evaluation, ModelVersion
 from steps.search import budget
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 @click.option("--cost-fp", default=DEFAULTS.cost_fp, help="Cost of a false alarm; with --cost-fn.")
 @click.option("--cost-fn", default=DEFAULTS.cost_fn, help="Cost of a miss; with --cost-fp.")
 @click.option("--promote", "mode", default=promote.DEFAULT_MODE, show_default=True)
+@click.option("--sensitive", "compared", default="", help="Columns whose groups are compared, separated by commas.")
 @click.option("--name", default=promote.DEFAULT_NAME, show_default=True)
 @click.option("--margin", default=DEFAULT_MARGIN, show_default=True, help="For promotion against a champion.")
 def cli(
@@ -58,18 +60,20 @@ def cli(
     mode: str,
     name: str,
     margin: str,
+    compared: str,
     **rest: str,
 ) -> dict[str, Any]:
     """Entry point `main` of MLproject."""
     with tracking.step_run("main", name=f"train for {name}") as run:
         given = {"train": train_file, "test": test_file, "target": target, "dataset": dataset}
-        run.params({**given, **rest, "promote": mode, "name": name, "margin": margin})
+        run.params({**given, **rest, "promote": mode, "name": name, "margin": margin, "sensitive": compared})
         reading = {key: rest.pop(key) for key in options.TEXTS}
         _check(train_file, test_file, dataset, reading, promote.problems_with(mode, name, margin), rest)
         budget.warm_up()  # PyCaret is imported while the files are read
         data = _dataset(run, train_file, test_file, target, dataset, reading)
+        sensitive.check(compared, data.schema)
         candidate = train.train(data, rest)
-        evaluation = evaluate.evaluate(candidate.model_uri, data, name)
+        evaluation = evaluate.evaluate(candidate.model_uri, data, name, compared)
         version = promote.promote(evaluation, mode, name, margin)
         if version.evaluation_run_id != evaluation.run_id:  # the champion had changed, and it was judged again
             evaluation = promote.load_evaluation(version.evaluation_run_id)

@@ -79,7 +79,8 @@ def promote_into(
     client = MlflowClient()
     if champion_version(name) != evaluation.champion_version:
         log.info("the champion has changed since the evaluation; comparing again")
-        evaluation = evaluate.evaluate(evaluation.model_uri, ingest.load(evaluation.dataset_run_id), name)
+        data = ingest.load(evaluation.dataset_run_id)
+        evaluation = evaluate.evaluate(evaluation.model_uri, data, name, evaluation.sensitive)
     decision = gate.decide(evaluation, cast("gate.Mode", mode), margin_of(margin))
     version = _register(client, evaluation, decision, name)
     if decision.promoted:

@@ -112,6 +112,7 @@ class Evaluation:
     gate: GateBound | None = None  # the bound that decides against the champion
     rows: int = 0  # test rows
     rows_needed: int | None = None  # that would tell the difference, where these do not
+    sensitive: str = ""  # columns whose groups were compared
 
 
 @dataclass(frozen=True)

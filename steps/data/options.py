@@ -73,4 +73,4 @@ def problems_with(given: Mapping[str, str]) -> list[Problem]:
 
 def list_text(name: str, parts: Collection[str]) -> str:
     """One parameter's text from the items of a list."""
-    return kinds.joined(parts) if name in ("ignore", "kinds") else ",".join(parts)
+    return kinds.joined(parts) if name in ("ignore", "kinds", "sensitive") else ",".join(parts)

@@ -9,6 +9,7 @@ import numpy as np
 
 from steps.judging import intervals, resampling
 from steps.judging.dependence import Dependence
+from steps.judging.fairness import Treated
 from steps.judging.importance import Importances
 from steps.judging.intervals import Figure
 from steps.judging.metrics import Floats, Ints
@@ -40,6 +41,7 @@ class Judgement:
     importances: Importances
     slices: Slices | None = None
     dependences: tuple[Dependence, ...] = ()
+    treated: tuple[Treated, ...] = ()
 
     def difference(self, metric: str, other: Answers) -> tuple[float, float, float]:
         """How much better the candidate is than `other`: value, low, high; positive is better."""

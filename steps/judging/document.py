@@ -34,6 +34,10 @@
     slices        asked (how many, asked_pairs of them pairs), columns, paired, survived, fewest_rows, level, worst:
                   parts (column, holds, value, low, high: see `steps.judging.cuts`), rows, positives, log_loss,
                   elsewhere, error_rate, error_rate_elsewhere, p, q (corrected)
+    sensitive     of the columns declared so: column, is_read (by the model), groups: part (as in slices), rows,
+                  positives, is_judged, figures (two classes: selection_rate, true_positive_rate,
+                  false_positive_rate, precision, accuracy, log_loss; more: accuracy, log_loss,
+                  recall_<position of the class>); spans (differences and ratios between judged groups, with fairlearn's names): value, low, high, by_chance
     least_likely  test rows (from 1, header not counted) whose true class was given the least probability
     tried         the train run's leaderboard, best first, and how many there were
     resampling    resamples, seed, level
@@ -128,6 +132,7 @@ def document(
         "importance": asdict(judgement.importances),
         "dependence": [each.to_dict() for each in judgement.dependences],
         "slices": asdict(judgement.slices) if judgement.slices else None,
+        "sensitive": [each.to_dict() for each in judgement.treated],
         "least_likely": _least_likely(judgement),
         "tried": {"candidates": list(origin.tried[:TRIED]), "number": len(origin.tried)},
         "resampling": {

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from steps.judging import cuts, reliability, seen, verdict, where, words
+from steps.judging import cuts, reliability, seen, treated, verdict, where, words
 from steps.judging.canvas import LOOK, Plot
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
@@ -44,6 +44,7 @@ def render(doc: Mapping[str, Any], plots: Sequence[Plot]) -> str:
         probabilities=_probabilities(doc),
         wrong=[(words.count(each["row"]), words.number(each["probability"], 4)) for each in doc["least_likely"]],
         slices={"summary": where.summary(doc), "lines": where.lines(doc)},
+        treated=treated.sections(doc),
         drives=verdict.drivers(doc),
         tried=_tried(doc),
         made=_made(doc),

@@ -41,7 +41,7 @@ def test_a_job_is_a_run_like_those_of_mlflow_run(shop: Shop):
         "train": "''", "test": "''", "target": "''", "dataset": uploaded["dataset_id"], "positive": "auto",
         "metric": "auto", "models": "lr,rf", "budget_s": "20", "ignore": "''", "kinds": "''",
         "unseen_category": "''", "accept": "''", "seed": "1", "threshold": "auto", "cost_fp": "''", "cost_fn": "''",
-        "promote": "auto", "margin": "0", "name": "crisol",
+        "promote": "auto", "margin": "0", "sensitive": "''", "name": "crisol",
     }  # fmt: skip
     tags = run.data.tags
     assert (tags["mlflow.project.entryPoint"], tags["mlflow.source.type"]) == ("main", "PROJECT")
@@ -59,6 +59,7 @@ def test_a_job_is_a_run_like_those_of_mlflow_run(shop: Shop):
         ({"target": "aproved"}, 422, ["target_missing"]),
         ({"ignore": ["nope"]}, 422, ["ignored_unknown"]),
         ({"ignore": "approved"}, 422, ["ignored_unknown"]),
+        ({"sensitive": ["aeg", "approved"]}, 422, ["sensitive_unknown"] * 2),
         ({"accept": ["target_leak", "leak"]}, 422, ["accept_unknown"]),
         ({"kinds": {"nope": "number", "approved": "text"}}, 422, ["kinds_unknown"] * 2),
         ({"kinds": ["age:numeric"], "unseen_category": "drop"}, 422, ["kinds_invalid", "unseen_category_invalid"]),

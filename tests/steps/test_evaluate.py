@@ -65,7 +65,7 @@ def test_an_evaluation_leaves_all_it_promises(data, uri):
     assert {f"test_{name}{end}" for name in METRICS for end in ("", "_low", "_high")} == set(logged)
     for name in METRICS:
         assert logged[f"test_{name}_low"] <= logged[f"test_{name}"] <= logged[f"test_{name}_high"]
-    assert {"model": uri, "dataset": data.run_id, "name": "crisol"} == run.data.params
+    assert {"model": uri, "dataset": data.run_id, "name": "crisol", "sensitive": ""} == run.data.params
     assert (uri, data.run_id) == (run.data.tags[tracking.MODEL_URI], run.data.tags[tracking.DATASET_RUN])
     assert {file.path for file in MlflowClient().list_artifacts(run.info.run_id)} == FILES
     assert len(MlflowClient().list_artifacts(run.info.run_id, tracking.PLOTS)) >= 6

@@ -1,0 +1,228 @@
+"""How groups are treated, in words and drawn: what `fairness` has found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure as Drawing
+
+from steps.judging import fairness
+from steps.judging.canvas import COLOUR, WIDTH, Plot, axes, draw, label
+from steps.judging.cuts import Part, said
+from steps.judging.fairness import FEWEST_ROWS, Group, Span, Treated
+from steps.judging.intervals import Figure
+from steps.judging.words import count, counted, figure, number, percent, printable, short
+
+DRAWN = {
+    "selection_rate": "Called positive",
+    "true_positive_rate": "Positives found",
+    "false_positive_rate": "False alarms",
+}
+DRAWN_OF_MANY = {"accuracy": "Right", "log_loss": "Log loss"}
+NAMES = {
+    **DRAWN,
+    "precision": "Precision",
+    "accuracy": "Accuracy",
+    "log_loss": "Log loss",
+    "demographic_parity_difference": "Demographic parity difference",
+    "demographic_parity_ratio": "Demographic parity ratio",
+    "equalized_odds_difference": "Equalized odds difference",
+    "equalized_odds_ratio": "Equalized odds ratio",
+    "accuracy_difference": "Accuracy difference",
+}
+MEANINGS = {
+    "demographic_parity_difference": "highest less lowest share called positive",
+    "demographic_parity_ratio": "lowest by highest share called positive",
+    "equalized_odds_difference": "the same of the positives found or of the false alarms, whichever differs more",
+    "equalized_odds_ratio": "lowest by highest of these, whichever is lower",
+    "accuracy_difference": "highest less lowest share of rows answered rightly",
+}
+SIDE, PANEL_GAP, ROW = 128, 16, 26  # px: group names, between panels, a group
+NAME_LETTERS = 19
+
+
+def sections(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the report says of each declared column."""
+    found = []
+    for at, stored in enumerate(doc.get("sensitive") or []):
+        treated = fairness.from_json(stored)
+        rows = [
+            {
+                "name": NAMES[name],
+                "meaning": MEANINGS[name],
+                "value": figure(span.figure),
+                "by_chance": "" if span.by_chance is None else number(span.by_chance),
+            }
+            for name, span in treated.spans.items()
+        ]
+        found.append(
+            {
+                "name": short(treated.column),
+                "whole": printable(treated.column),
+                "sentences": sentences(treated, doc["dataset"]["classes"]),
+                "rows": rows,
+                "plot": _plot_name(at),
+            }
+        )
+    return found
+
+
+def sentences(treated: Treated, classes: Sequence[str]) -> list[str]:
+    """What was compared, and whether the groups differ by more than chance."""
+    read = "The model reads it." if treated.is_read else "The model does not read it; other columns may tell it."
+    if not treated.groups:
+        return [read, "Nearly every row has a value of its own: there are no groups to compare."]
+    small = [group for group in treated.groups if not group.is_judged]
+    found = [read]
+    if small:
+        listed = ", ".join(f"{name(group.part)} ({group.rows})" for group in small)
+        found.append(f"Fewer than {FEWEST_ROWS} test rows, shown but not judged: {listed}.")
+    if not treated.spans:
+        return [*found, "Fewer than two groups have rows enough: nothing is compared."]
+    if "demographic_parity_difference" in treated.spans:
+        found.append(_compared(treated, "selection_rate", "demographic_parity_difference", "The share called positive"))
+    if "equalized_odds_difference" in treated.spans:
+        span = treated.spans["equalized_odds_difference"]
+        said_ = f"The positives found, or the false alarms, differ by up to {_hundredths(span.figure)}; {_chance(span)}"
+        found.append(said_)
+    if "accuracy_difference" in treated.spans:
+        found.append(_compared(treated, "accuracy", "accuracy_difference", "The share answered rightly"))
+    if len(classes) > 2:  # noqa: PLR2004 (two classes have the rates above)
+        found.append(_recalls(treated, classes))
+    return [sentence for sentence in found if sentence]
+
+
+def name(part: Part) -> str:
+    """A group's name without its column's."""
+    return said(part).removeprefix(f"\u201c{short(part.column)}\u201d is ")
+
+
+def plots(found: Sequence[Treated], labels: Sequence[str]) -> list[Plot]:
+    """A figure a column: rates of its groups with bounds; nothing for a column without groups."""
+    return [_plot(_plot_name(at), treated, labels) for at, treated in enumerate(found) if treated.groups]
+
+
+def _plot(plot: str, treated: Treated, labels: Sequence[str]) -> Plot:
+    """One column."""
+    two = treated.groups[0].positives is not None
+    panels = DRAWN if two else DRAWN_OF_MANY
+    groups = treated.groups
+    height = 74 + ROW * len(groups)
+    wide = (WIDTH - SIDE - 10 - PANEL_GAP * (len(panels) - 1)) / len(panels)
+
+    def paint(drawing: Drawing) -> None:
+        for at, (rate, title) in enumerate(panels.items()):
+            left = SIDE + at * (wide + PANEL_GAP)
+            area = axes(drawing, left=left, right=WIDTH - left - wide, top=26)
+            for row, group in enumerate(groups):
+                one, colour = group.figures[rate], COLOUR["accent" if group.is_judged else "muted"]
+                if one.is_defined:
+                    area.plot([one.low, one.high], [row, row], color=colour, linewidth=1.8, clip_on=False)
+                    fill = colour if group.is_judged else "none"
+                    area.plot([one.value], [row], marker="o", markersize=6, color=colour, markerfacecolor=fill,
+                              clip_on=False)  # fmt: skip
+            area.set_ylim(len(groups) - 0.5, -0.5)
+            area.set_yticks(range(len(groups)), [short(name(g.part), NAME_LETTERS) for g in groups] if not at else [])
+            area.grid(visible=False, axis="y")
+            area.set_title(title, color=COLOUR["ink"], fontsize=11, loc="left", pad=6)
+            area.set_xlim(left=0)
+            if rate != "log_loss":
+                area.set_xlim(0, 1)
+                area.set_xticks([0, 0.5, 1])
+            label(area, "", "")
+
+    shown = [each for each in (*fairness.RATES, "log_loss") if each in groups[0].figures]
+    recalls = [] if two else [(f"recall_{at}", f"Recall of {printable(text)}") for at, text in enumerate(labels)]
+    header = (
+        "Group",
+        "Rows",
+        *(["Positives"] if two else []),
+        *(NAMES[each] for each in shown),
+        *(r[1] for r in recalls),
+    )
+    rows = tuple(
+        (
+            name(group.part),
+            count(group.rows),
+            *([count(group.positives or 0)] if two else []),
+            *(figure(group.figures[each]) for each in (*shown, *(r[0] for r in recalls))),
+        )
+        for group in groups
+    )
+    caption = (
+        f"Groups of {counted(sum(group.rows for group in groups), 'test row')} by \u201c{short(treated.column)}\u201d, "
+        "with 95 % bounds (Wilson; log loss from resamples). Hollow: too few rows to be judged."
+    )
+    if two:
+        caption += " Positives found: of the positive rows, those called so; false alarms: of the negative rows."
+    return Plot(plot, _title(treated), caption, header, rows, draw(plot, paint, height=height), (WIDTH, height))
+
+
+def _title(treated: Treated) -> str:
+    """The difference that is looked at first."""
+    column = f"\u201c{short(treated.column)}\u201d"
+    for span_name, what in (
+        ("demographic_parity_difference", "the share called positive"),
+        ("accuracy_difference", "the share answered rightly"),
+    ):
+        span = treated.spans.get(span_name)
+        if span is not None:
+            beyond = "more" if span.figure.value > (span.by_chance or 0) else "no more"
+            by = f"{100 * span.figure.value:.1f}"
+            return f"By {column}, {what} differs by up to {by} points, {beyond} than chance does"
+    return f"By {column}: too few rows to compare groups"
+
+
+def _compared(treated: Treated, rate: str, span_name: str, what: str) -> str:
+    """`The share called positive is between 8.1 % (“f”, 1 203 rows) and 12.0 % (“m”, ...): ...`."""
+    judged = [g for g in treated.groups if g.is_judged and g.figures[rate].is_defined]
+    low, high = (end(judged, key=lambda g: g.figures[rate].value) for end in (min, max))
+    span = treated.spans[span_name]
+    return (
+        f"{what} is between {_at(low, rate)} and {_at(high, rate)}, a difference of {_hundredths(span.figure)}; "
+        f"{_chance(span)}"
+    )
+
+
+def _at(group: Group, rate: str) -> str:
+    """A rate and whose it is."""
+    return f"{percent(group.figures[rate].value)} ({name(group.part)}, {counted(group.rows, 'row')})"
+
+
+def _chance(span: Span) -> str:
+    """Whether a difference is more than what shuffled groups have."""
+    by_chance = span.by_chance or 0.0
+    if span.figure.value > by_chance:
+        return f"chance alone stays below {percent(by_chance)} in 19 of 20 cases, so there is a difference."
+    return f"chance alone makes up to {percent(by_chance)}, so these rows show no difference."
+
+
+def _hundredths(found: Figure) -> str:
+    """A difference of shares in points, with bounds."""
+    return f"{100 * found.value:.1f} points ({100 * found.low:.1f} to {100 * found.high:.1f})"
+
+
+def _recalls(treated: Treated, classes: Sequence[str]) -> str:
+    """The class that the groups find most unequally."""
+    judged = [group for group in treated.groups if group.is_judged]
+    widest, ends = -1.0, None
+    for at, text in enumerate(classes):
+        rate = f"recall_{at}"
+        known = [group for group in judged if group.figures[rate].is_defined]
+        if len(known) > 1:
+            low, high = (end(known, key=lambda g: g.figures[rate].value) for end in (min, max))
+            span = high.figures[rate].value - low.figures[rate].value
+            if span > widest:
+                widest, ends = span, (text, low, high, rate)
+    if ends is None:
+        return ""
+    text, low, high, rate = ends
+    return (
+        f"Found most unequally: \u201c{short(text)}\u201d, between {_at(low, rate)} and {_at(high, rate)} of its rows."
+    )
+
+
+def _plot_name(at: int) -> str:
+    """The file's name: no column's name is one."""
+    return f"groups_{at + 1}"
