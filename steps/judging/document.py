@@ -37,7 +37,8 @@
     sensitive     of the columns declared so: column, is_read (by the model), groups: part (as in slices), rows,
                   positives, is_judged, figures (two classes: selection_rate, true_positive_rate,
                   false_positive_rate, precision, accuracy, log_loss; more: accuracy, log_loss,
-                  recall_<position of the class>); spans (differences and ratios between judged groups, with fairlearn's names): value, low, high, by_chance
+                  recall_<position of the class>); spans (differences and ratios between judged groups, with
+                  fairlearn's names): value, low, high, by_chance
     least_likely  test rows (from 1, header not counted) whose true class was given the least probability
     tried         the train run's leaderboard, best first, and how many there were
     resampling    resamples, seed, level

@@ -21,9 +21,9 @@ import numpy as np
 from scipy import sparse
 
 from steps.judging import metrics, resampling
-from steps.judging.cuts import Part
 from steps.judging.intervals import Figure, percentiles, wilson
 from steps.judging.metrics import Floats, Ints
+from steps.judging.parts import Part
 from steps.judging.sensitive import Sensitive
 
 FEWEST_ROWS = 30  # fewer, and a group is shown but not judged

@@ -19,7 +19,7 @@ from steps.data.describing import describe
 from steps.data.formats import FileFormat
 from steps.data.kinds import entries
 from steps.data.targets import nearest
-from steps.judging.cuts import Cut, cut
+from steps.judging.parts import Cut, cut
 from steps.records import Dataset
 
 NEVER_GROUPS = (Kind.IDENTIFIER, Kind.TEXT)  # nearly every row has a value of its own, which would tell who it is

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure as Drawing
 
 from steps.judging import fairness
 from steps.judging.canvas import COLOUR, WIDTH, Plot, axes, draw, label
-from steps.judging.cuts import Part, said
 from steps.judging.fairness import FEWEST_ROWS, Group, Span, Treated
 from steps.judging.intervals import Figure
+from steps.judging.parts import Part, said
 from steps.judging.words import count, counted, figure, number, percent, printable, short
 
 DRAWN = {
