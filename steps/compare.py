@@ -82,11 +82,11 @@ def summary(doc: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _judged_uris(found: Lineup) -> str:
-    """The logged models that these rows have judged, so that `judged_before` counts them; as many as a tag holds."""
+    """The logged models that these rows have judged, a line each, for `judged_before`; as many as a tag holds."""
     uris = [entry.registered.tags.get(tracking.MODEL_URI) or entry.registered.uri for entry in found.judged]
-    while len(" ".join(uris)) > tracking.MAX_TAG:
+    while len("\n".join(uris)) > tracking.MAX_TAG:
         uris.pop()
-    return " ".join(uris)
+    return "\n".join(uris)
 
 
 def _log(run: StepRun, doc: Mapping[str, Any]) -> None:

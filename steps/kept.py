@@ -64,8 +64,10 @@ def links(evaluation_run_id: str) -> str:
 
 
 def evaluation_of(version: Registered) -> Kept | None:
-    """What the version's evaluation said, from its run or from beside the model; None where both are gone."""
+    """What the version's evaluation said, from its run or from beside the model; None where neither has it."""
     run_id = version.tags.get(tracking.EVALUATION_RUN)
+    if run_id is None:  # not registered by `promote`
+        return None
     with tracking.scratch() as folder:
         file = _from_run(run_id, folder) or _from_model(version.uri, folder)
         if file is None:
@@ -95,10 +97,8 @@ def from_json(stored: Mapping[str, Any]) -> Kept:
     )
 
 
-def _from_run(run_id: str | None, folder: Path) -> Path | None:
+def _from_run(run_id: str, folder: Path) -> Path | None:
     """The file of the evaluation's run."""
-    if run_id is None:
-        return None
     try:
         return tracking.artifact(run_id, tracking.EVALUATION, str(folder))
     except ModelUnavailableError:

@@ -176,7 +176,7 @@ def judged_before(test_sha256: str, uri: str) -> int:
     token = None
     while experiments:
         page = client.search_runs(experiments, query, max_results=PAGE, page_token=token)
-        models |= {each for run in page for each in run.data.tags.get(tracking.MODEL_URI, "").split()}
+        models |= {each for run in page for each in run.data.tags.get(tracking.MODEL_URI, "").splitlines()}
         token = page.token
         if not token:
             break

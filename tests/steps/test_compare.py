@@ -174,9 +174,13 @@ def test_the_judged_models_count_for_the_test_file(data, store, tmp_path):
         register(uri, **{tracking.MODEL_URI: uri})
 
     compare.compare(data, "crisol")
+    store.client.create_registered_model("a name with spaces")
+    store.client.create_model_version("a name with spaces", source=uris[0])
+    spaced = evaluate.evaluate("models:/a name with spaces/1", data, "crisol").model_uri
 
-    assert contest.judged_before(data.test_sha256, uris[2]) == 2
-    assert contest.judged_before(data.test_sha256, uris[0]) == 1
+    assert contest.judged_before(data.test_sha256, spaced) == 2
+    assert contest.judged_before(data.test_sha256, uris[2]) == 3
+    assert contest.judged_before(data.test_sha256, uris[0]) == 2
 
 
 @pytest.mark.parametrize("classes", [("a", "b", "c", "d"), models.HOSTILE[:2], models.HOSTILE])
