@@ -34,8 +34,11 @@ RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precisi
 SPANS = {  # what lies between groups: the rates, of which the worst counts
     "demographic_parity": ("selection_rate",),
     "equalized_odds": ("true_positive_rate", "false_positive_rate"),
+    "true_positive_rate": ("true_positive_rate",),
+    "false_positive_rate": ("false_positive_rate",),
     "accuracy": ("accuracy",),
 }
+RATIOS = ("demographic_parity", "equalized_odds")
 
 Shares = dict[str, tuple[Floats, Floats]]
 """By name: how many rows have it, and of how many, each (..., n_groups)."""
@@ -201,7 +204,7 @@ def _spans(found: Shares, resampled: Shares, judged: metrics.Bools) -> dict[str,
         pairs = [(_ends(found[rate], ok), _ends(resampled[rate], ok)) for rate, ok in usable]
         value, spread = (np.max([high - low for low, high in side], axis=0) for side in zip(*pairs, strict=True))
         spans[f"{name}_difference"] = Span(_bounded(value, spread), float(np.percentile(by_chance, CHANCE)))
-        if name != "accuracy":
+        if name in RATIOS:
             value, spread = (
                 np.min([metrics.ratio(low, high, np.nan) for low, high in side], axis=0)
                 for side in zip(*pairs, strict=True)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Drawing
 
 from steps.judging import fairness
 from steps.judging.canvas import COLOUR, WIDTH, Plot, axes, draw, label
-from steps.judging.fairness import FEWEST_ROWS, Group, Span, Treated
+from steps.judging.fairness import FEWEST_OF_RATE, FEWEST_ROWS, Group, Span, Treated
 from steps.judging.intervals import Figure
 from steps.judging.parts import Part, said
 from steps.judging.words import count, counted, figure, number, percent, printable, short
@@ -29,6 +29,8 @@ NAMES = {
     "demographic_parity_ratio": "Demographic parity ratio",
     "equalized_odds_difference": "Equalized odds difference",
     "equalized_odds_ratio": "Equalized odds ratio",
+    "true_positive_rate_difference": "Difference of the positives found",
+    "false_positive_rate_difference": "Difference of the false alarms",
     "accuracy_difference": "Accuracy difference",
 }
 MEANINGS = {
@@ -36,7 +38,15 @@ MEANINGS = {
     "demographic_parity_ratio": "lowest by highest share called positive",
     "equalized_odds_difference": "the same of the positives found or of the false alarms, whichever differs more",
     "equalized_odds_ratio": "lowest by highest of these, whichever is lower",
+    "true_positive_rate_difference": "of the positive rows, the share called positive",
+    "false_positive_rate_difference": "of the negative rows, the share called positive",
     "accuracy_difference": "highest less lowest share of rows answered rightly",
+}
+COMPARED = {  # difference: the rate, and what it is in words
+    "demographic_parity_difference": ("selection_rate", "The share called positive"),
+    "true_positive_rate_difference": ("true_positive_rate", "The share of the positives that is found"),
+    "false_positive_rate_difference": ("false_positive_rate", "The share of the negatives that is called positive"),
+    "accuracy_difference": ("accuracy", "The share answered rightly"),
 }
 SIDE, PANEL_GAP, ROW = 128, 16, 26  # px: group names, between panels, a group
 NAME_LETTERS = 19
@@ -80,14 +90,9 @@ def sentences(treated: Treated, classes: Sequence[str]) -> list[str]:
         found.append(f"Fewer than {FEWEST_ROWS} test rows, shown but not judged: {listed}.")
     if not treated.spans:
         return [*found, "Fewer than two groups have rows enough: nothing is compared."]
-    if "demographic_parity_difference" in treated.spans:
-        found.append(_compared(treated, "selection_rate", "demographic_parity_difference", "The share called positive"))
-    if "equalized_odds_difference" in treated.spans:
-        span = treated.spans["equalized_odds_difference"]
-        said_ = f"The positives found, or the false alarms, differ by up to {_hundredths(span.figure)}; {_chance(span)}"
-        found.append(said_)
-    if "accuracy_difference" in treated.spans:
-        found.append(_compared(treated, "accuracy", "accuracy_difference", "The share answered rightly"))
+    for span_name, (rate, what) in COMPARED.items():
+        if span_name in treated.spans:
+            found.append(_compared(treated, rate, span_name, what))
     if len(classes) > 2:  # noqa: PLR2004 (two classes have the rates above)
         found.append(_recalls(treated, classes))
     return [sentence for sentence in found if sentence]
@@ -127,9 +132,8 @@ def _plot(plot: str, treated: Treated, labels: Sequence[str]) -> Plot:
             area.grid(visible=False, axis="y")
             area.set_title(title, color=COLOUR["ink"], fontsize=11, loc="left", pad=6)
             area.set_xlim(left=0)
-            if rate != "log_loss":
-                area.set_xlim(0, 1)
-                area.set_xticks([0, 0.5, 1])
+            area.locator_params(axis="x", nbins=3)
+            area.xaxis.set_major_formatter("{x:g}")
             label(area, "", "")
 
     shown = [each for each in (*fairness.RATES, "log_loss") if each in groups[0].figures]
@@ -176,11 +180,11 @@ def _title(treated: Treated) -> str:
 
 def _compared(treated: Treated, rate: str, span_name: str, what: str) -> str:
     """`The share called positive is between 8.1 % (“f”, 1 203 rows) and 12.0 % (“m”, ...): ...`."""
-    judged = [g for g in treated.groups if g.is_judged and g.figures[rate].is_defined]
+    judged = [g for g in treated.groups if g.is_judged and g.figures[rate].is_defined and _enough(g, rate)]
     low, high = (end(judged, key=lambda g: g.figures[rate].value) for end in (min, max))
     span = treated.spans[span_name]
     return (
-        f"{what} is between {_at(low, rate)} and {_at(high, rate)}, a difference of {_hundredths(span.figure)}; "
+        f"{what} is between {_at(low, rate)} and {_at(high, rate)}, a difference of {_hundredths(span.figure)}: "
         f"{_chance(span)}"
     )
 
@@ -190,12 +194,20 @@ def _at(group: Group, rate: str) -> str:
     return f"{percent(group.figures[rate].value)} ({name(group.part)}, {counted(group.rows, 'row')})"
 
 
+def _enough(group: Group, rate: str) -> bool:
+    """Whether a rate of a group rests on rows enough to enter a difference."""
+    positives = group.positives or 0
+    of = {"true_positive_rate": positives, "false_positive_rate": group.rows - positives}.get(rate, group.rows)
+    return of >= FEWEST_OF_RATE
+
+
 def _chance(span: Span) -> str:
     """Whether a difference is more than what shuffled groups have."""
     by_chance = span.by_chance or 0.0
+    points = f"{100 * by_chance:.1f} points"
     if span.figure.value > by_chance:
-        return f"chance alone stays below {percent(by_chance)} in 19 of 20 cases, so there is a difference."
-    return f"chance alone makes up to {percent(by_chance)}, so these rows show no difference."
+        return f"more than chance, which stays below {points} in 19 of 20 cases."
+    return f"no more than chance can make, up to {points}."
 
 
 def _hundredths(found: Figure) -> str:
