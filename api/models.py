@@ -52,7 +52,7 @@ def _champion(loaded: Loaded) -> dict[str, Any]:
         raise _unreachable() from error
     manifest = loaded.scorer.package.manifest
     target = loaded.scorer.schema.target
-    kept = ("format", "threshold", "scorer", "libraries")
+    kept = ("format", "threshold", "threshold_rule", "calibration", "scorer", "libraries")
     return {
         **described,
         "target": {"name": target.name, "classes": list(target.classes), "positive": target.positive},

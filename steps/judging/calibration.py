@@ -27,6 +27,7 @@ LEAST_ERRORS = 1.0  # standard errors; of 200 simulated sets of true probabiliti
 COLDEST, HOTTEST = 0.05, 20.0  # bounds of the temperature
 STEEPEST, FARTHEST = 20.0, 20.0  # bounds of slope and intercept
 FLATTEST = 0.02
+MOST_ROWS = 100_000  # that one or two numbers are fitted on: more would not move them
 Splits = Sequence[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]
 
 
@@ -131,6 +132,7 @@ def _temperature(y: Ints, scores: Floats) -> Floats:
         made = Recalibration("temperature", np.array([np.exp(logarithm)]))
         return float(log_losses(y, made(scores)).mean())
 
+    y, scores = _thinned(y), _thinned(scores)
     ends = (np.log(COLDEST), np.log(HOTTEST))
     return np.array([np.exp(optimize.minimize_scalar(loss, bounds=ends, method="bounded").x)])
 
@@ -141,6 +143,7 @@ def _sigmoid(y: Ints, scores: Floats) -> Floats:
     Source: Platt 1999, "Probabilistic outputs for support vector machines", with logits for its scores, as in Kull,
     Silva Filho and Flach 2017 ("Beta calibration", the symmetric case).
     """
+    y, scores = _thinned(y), _thinned(scores)
     x = logit(np.clip(scores[:, 1], LEAST_SAID, 1 - LEAST_SAID))
     positives = y.sum()
     target = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (len(y) - positives + 2))
@@ -172,3 +175,8 @@ def _isotonic(y: Ints, scores: Floats) -> Floats:
     height = np.concatenate([[values[0] / 2], values, [(1 + values[-1]) / 2]])
     kept = np.concatenate([[middles[0] > 0], np.full(len(middles), fill_value=True), [middles[-1] < 1]])
     return np.array([x[kept], height[kept]])
+
+
+def _thinned(rows: Any) -> Any:
+    """At most about `MOST_ROWS` rows, evenly from first to last."""
+    return rows[:: max(1, len(rows) // MOST_ROWS)]

@@ -60,7 +60,7 @@ def _facts(doc: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     more = len(classes) - CLASSES_LISTED
     listed = ", ".join(classes[:CLASSES_LISTED]) + (f" and {more} more" if more > 0 else "")
-    threshold = words.number(model["threshold"]) if model["threshold"] is not None else ""
+    threshold = words.cut(model["threshold"]) if model["threshold"] is not None else ""
     return [
         ("Predicts", words.short(str(dataset["target"]))),
         ("Classes (test rows)", listed),

@@ -54,7 +54,7 @@ def rows(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "name": rule_name(each),
             "stored": each["stored"],
-            "cut": cut_text(each["cut"]),
+            "cut": words.cut(each["cut"]),
             "chosen_by": "" if each["oof"] is None else words.number(each["oof"]),
             "crossed": "" if each["oof_crossed"] is None else words.number(each["oof_crossed"]),
             "said": words.count(each["said"]),
@@ -87,14 +87,9 @@ def rule_name(entry: Mapping[str, Any]) -> str:
     return f"{name} {entry['share']:g}" if entry["rule"] in ("recall", "precision") else name
 
 
-def cut_text(cut: float) -> str:
-    """A threshold, with digits enough for small ones."""
-    return words.number(cut) if cut == 0 or cut >= 0.01 else f"{cut:.3g}"  # noqa: PLR2004 (three digits show it)
-
-
 def _origin(stored: Mapping[str, Any]) -> str:
     """How the stored cut was found."""
-    cut = cut_text(stored["cut"])
+    cut = words.cut(stored["cut"])
     if stored["rule"] in (GIVEN, DEFAULT):
         return f"The threshold {cut} was {'given' if stored['rule'] == GIVEN else 'left as it is by default'}."
     name = FIGURES[stored["figure"]]

@@ -16,7 +16,7 @@ from steps.judging.intervals import UNDEFINED, Figure, wilson
 from steps.judging.metrics import Floats
 from steps.judging.shapes import SIZE
 from steps.judging.thresholds import DEFAULT_CUT
-from steps.judging.words import count, counted, figure, number, of_hundred, percent
+from steps.judging.words import count, counted, cut, figure, number, of_hundred, percent
 
 TABLE_AT = np.linspace(0, 1, 11)  # where a curve's table reads it
 Kind = Callable[[Truth, Floats], Curve]
@@ -93,7 +93,7 @@ def confusion(judgement: Judgement) -> Plot:
         f"Right on {count((truth == said).sum())} of {counted(len(truth), 'row')}: misses "
         f"{count((truth & ~said).sum())} of {counted(truth.sum(), 'positive')}, raises {alarms}"
     )
-    return shapes.matrix(judgement, title, f"At the threshold {number(judgement.threshold)}.")
+    return shapes.matrix(judgement, title, f"At the threshold {cut(judgement.threshold)}.")
 
 
 def thresholds(judgement: Judgement) -> Plot:
@@ -101,7 +101,7 @@ def thresholds(judgement: Judgement) -> Plot:
     truth, score = judgement.y == judgement.positive_at, _score(judgement, judgement.candidate)
     found = judgement.candidate.figures
     title = (
-        f"At the threshold {number(judgement.threshold)}, {of_hundred(found['precision'].value)} of 100 alarms are "
+        f"At the threshold {cut(judgement.threshold)}, {of_hundred(found['precision'].value)} of 100 alarms are "
         f"right and {of_hundred(found['recall'].value)} of 100 positives are found"
     )
     caption = (
@@ -113,7 +113,7 @@ def thresholds(judgement: Judgement) -> Plot:
     def paint(drawing: Drawing) -> None:
         area = axes(drawing)
         unit_square(area, "Threshold", "Share")
-        shares = [_shares(cut, len(truth)) for cut in curves.at_thresholds(truth, score, GRID)]
+        shares = [_shares(each, len(truth)) for each in curves.at_thresholds(truth, score, GRID)]
         for at, (_, colour, dash) in enumerate(series):
             drawn = [(x, each[at]) for x, each in zip(GRID, shares, strict=True) if each[at].is_defined]
             x, low, high = zip(*((x, share.low, share.high) for x, share in drawn), strict=True)
@@ -127,8 +127,8 @@ def thresholds(judgement: Judgement) -> Plot:
         key(area, [*series, *marks])
 
     rows = tuple(
-        (number(cut["threshold"], 1), *(figure(share) for share in _shares(cut, len(truth))))
-        for cut in curves.at_thresholds(truth, score, TABLE_AT)
+        (number(each["threshold"], 1), *(figure(share) for share in _shares(each, len(truth))))
+        for each in curves.at_thresholds(truth, score, TABLE_AT)
     )
     header = ("Threshold", *(name for name, _, _ in series))
     return Plot("thresholds", title, caption, header, rows, draw("thresholds", paint), SIZE)
@@ -187,7 +187,7 @@ def distribution(judgement: Judgement) -> Plot:
     )
     caption = (
         f"Probability of the positive class on {_rows(judgement)}, each class for itself. The less the two overlap, "
-        f"the better. The dotted line is the threshold in use, {number(judgement.threshold)}."
+        f"the better. The dotted line is the threshold in use, {cut(judgement.threshold)}."
     )
     parts = (("Positives", "accent", score[truth]), ("Negatives", "muted", score[~truth]))
     return shapes.histograms(parts, judgement.threshold, title, caption, "Probability of the positive class")
@@ -237,9 +237,9 @@ def _table(judgement: Judgement, kind: Kind, band: Band) -> tuple[tuple[str, str
     return tuple(read)
 
 
-def _shares(cut: Mapping[str, float], rows: int) -> tuple[Figure, Figure, Figure]:
+def _shares(at: Mapping[str, float], rows: int) -> tuple[Figure, Figure, Figure]:
     """Precision, recall and the share called positive at one threshold; no precision where nothing is called so."""
-    pairs = ((cut["hits"], cut["said"]), (cut["hits"], cut["positives"]), (cut["said"], float(rows)))
+    pairs = ((at["hits"], at["said"]), (at["hits"], at["positives"]), (at["said"], float(rows)))
     precision, recall, said = (Figure(a / b, *wilson(a, b)) if b else UNDEFINED for a, b in pairs)
     return precision, recall, said
 

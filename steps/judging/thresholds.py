@@ -140,12 +140,16 @@ def find(rule: CutRule, truth: Bools, score: Floats) -> tuple[float, bool]:
         truth: (n_rows,) whether a row is positive.
         score: (n_rows,) probabilities of the positive class.
     """
+    return best_of(rule, cuts_of(truth, score))
+
+
+def best_of(rule: CutRule, cuts: Cuts) -> tuple[float, bool]:
+    """The same among cuts that are counted already."""
     if rule.name == DEFAULT:
         return DEFAULT_CUT, True
     if rule.name == GIVEN:
         assert rule.share is not None
         return rule.share, True
-    cuts = cuts_of(truth, score)
     if rule.name in WITH_SHARE:
         assert rule.share is not None
         values = values_of(rule.name, cuts, rule)
@@ -160,35 +164,40 @@ def find(rule: CutRule, truth: Bools, score: Floats) -> tuple[float, bool]:
     return float(cuts.cut[best[np.argmin(np.abs(cuts.cut[best] - DEFAULT_CUT))]]), True
 
 
-def choose(rule: CutRule, truth: Bools, score: Floats, splits: Splits) -> Chosen:
-    """The cut of a rule, with the figure that speaks for it.
+def choose(rules: Sequence[CutRule], truth: Bools, score: Floats, splits: Splits) -> list[Chosen]:
+    """The cuts of rules, each with the figure that speaks for it.
 
     Args:
-        rule: which.
+        rules: which.
         truth: (n_rows,) whether a row is positive; both classes occur.
         score: (n_rows,) out-of-fold probabilities of the positive class, as the stored model would give them.
         splits: the folds: positions of the rows learned from and of those judged.
     """
-    cut, is_reached = find(rule, truth, score)
-    figure = "" if rule.name in (DEFAULT, GIVEN) else rule.name
-    if not figure:
-        return Chosen(rule, cut, figure, math.nan, math.nan)
-    said = np.zeros(len(truth), dtype=bool)
-    for others, judged in splits:
-        said[judged] = score[judged] >= find(rule, truth[others], score[others])[0]
-    value = _value(figure, at_cut(truth, score, cut), rule)
-    crossed = _value(figure, at_cut(truth, said.astype(float), DEFAULT_CUT), rule)
-    return Chosen(rule, cut, figure, value, crossed, is_reached)
+    whole = cuts_of(truth, score)  # sorted once for all rules
+    parts = [(cuts_of(truth[others], score[others]), judged) for others, judged in splits]
+    found = []
+    for rule in rules:
+        cut, is_reached = best_of(rule, whole)
+        if rule.name in (DEFAULT, GIVEN):
+            found.append(Chosen(rule, cut, "", math.nan, math.nan))
+            continue
+        said = np.zeros(len(truth), dtype=bool)
+        for cuts, judged in parts:
+            said[judged] = score[judged] >= best_of(rule, cuts)[0]
+        value = _value(rule.name, at_cut(truth, score, cut), rule)
+        crossed = _value(rule.name, at_cut(truth, said.astype(float), DEFAULT_CUT), rule)
+        found.append(Chosen(rule, cut, rule.name, value, crossed, is_reached))
+    return found
 
 
 def compared(rule: CutRule, truth: Bools, score: Floats, splits: Splits) -> list[Chosen]:
-    """The stored rule first, then those that a reader may want to hold beside it; arguments as for `choose`."""
+    """The stored rule first, then those that a reader may want to hold beside it; the rest as for `choose`."""
     names = [*COMPARED, DEFAULT]
     if rule.cost_fp is not None and rule.cost_fn is not None:
         names.insert(0, COST)
     same = "balanced_accuracy" if rule.name == "youden" else rule.name
     others = [CutRule(name, None, rule.cost_fp, rule.cost_fn) for name in names if name != same]
-    return [choose(each, truth, score, splits) for each in (rule, *others)]
+    return choose([rule, *others], truth, score, splits)
 
 
 def _value(figure: str, cuts: Cuts, rule: CutRule) -> float:

@@ -134,7 +134,7 @@ def at_threshold(doc: Doc) -> str:
     said = sum(row[at] for row in doc["confusion"])
     rows, hits = doc["dataset"]["rows"], doc["confusion"][at][at]
     return (
-        f"A row is called positive from the probability {number(doc['model']['threshold'])} on: {count(said)} of "
+        f"A row is called positive from the probability {words.cut(doc['model']['threshold'])} on: {count(said)} of "
         f"{counted(rows, 'row')} ({percent(said / rows)}), {count(hits)} of them rightly. The share of rows answered "
         f"rightly is {accuracy}."
     )

@@ -58,6 +58,11 @@ def number(value: float, decimals: int = 3) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "\u2212")
 
 
+def cut(threshold: float) -> str:
+    """A threshold, with digits enough for that of a rare class."""
+    return number(threshold) if threshold == 0 or threshold >= 0.01 else f"{threshold:.3g}"  # noqa: PLR2004 (3 digits)
+
+
 def figure(found: Figure) -> str:
     """`0.872 (0.861 to 0.883)`, with a fourth decimal where three would hide the bounds."""
     if not found.is_defined:

@@ -71,11 +71,6 @@ def test_the_sentences_say_rule_and_counts(two):
     assert cuts.rows(doc)[0]["name"] == "precision of at least 0.99"
 
 
-def test_tiny_cuts_keep_their_digits():
-    """A threshold of a rare class is not rounded to nothing."""
-    assert [cuts.cut_text(cut) for cut in (0.0, 0.000123, 0.5)] == ["0.000", "0.000123", "0.500"]
-
-
 def test_net_benefit_is_counted_by_hand():
     """Found positives less weighed false alarms; calling all positive is the same at the lowest cut."""
     truth = np.array([True, True, False, False, False])

@@ -152,7 +152,7 @@ def test_the_figure_of_other_folds_is_the_lower_one():
     truth, score = source.random(300) < 0.3, source.random(300)
     splits = list(StratifiedKFold(5, shuffle=True, random_state=1).split(score, truth))
 
-    chosen = choose(CutRule("mcc"), truth, score, splits)
+    (chosen,) = choose([CutRule("mcc")], truth, score, splits)
 
     assert chosen.value > chosen.value_crossed
     assert chosen.value_crossed < 0.1
@@ -160,7 +160,7 @@ def test_the_figure_of_other_folds_is_the_lower_one():
 
 def test_a_given_cut_needs_no_rows():
     """A number is taken at its word and nothing is claimed for it."""
-    chosen = choose(CutRule("given", 0.3), np.array([True, False]), np.array([0.1, 0.9]), [])
+    (chosen,) = choose([CutRule("given", 0.3)], np.array([True, False]), np.array([0.1, 0.9]), [])
 
     assert (chosen.cut, chosen.figure) == (0.3, "")
     assert chosen.to_dict()["value"] is None

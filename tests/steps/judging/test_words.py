@@ -63,3 +63,8 @@ def test_long_names_are_cut_in_the_middle():
 def test_every_figure_has_a_name_and_a_meaning():
     """No figure is shown by its key."""
     assert set(METRICS) == set(words.NAMES) == set(words.MEANINGS) == set(words.MEANINGS_OF_MANY)
+
+
+def test_tiny_thresholds_keep_their_digits():
+    """A threshold of a rare class is not rounded to nothing."""
+    assert [words.cut(threshold) for threshold in (0.0, 0.000123, 0.5)] == ["0.000", "0.000123", "0.500"]
