@@ -145,6 +145,7 @@ def _register(client: MlflowClient, evaluation: Evaluation, decision: gate.Decis
         tracking.TAG_REASON: decision.reason,
         tracking.TAG_SCORER: "pipeline",
         **{f"test_{key}": _bounded(figure) for key, figure in evaluation.figures.items()},
+        **_decided_in_training(client, evaluation.model_uri),
     }
     info = mlflow.models.get_model_info(evaluation.model_uri)
     kept.keep(client, evaluation.run_id, info.model_id)
@@ -169,6 +170,16 @@ def _register(client: MlflowClient, evaluation: Evaluation, decision: gate.Decis
         model_id=info.model_id,
     )
     return str(made.version)
+
+
+def _decided_in_training(client: MlflowClient, model_uri: str) -> dict[str, str]:
+    """Threshold and recalibration, as the train run's tags say; nothing where that run is not in this store."""
+    try:
+        tags = client.get_run(mlflow.models.get_model_info(model_uri).run_id or "").data.tags
+    except MlflowException:
+        return {}
+    names = (tracking.THRESHOLD, tracking.THRESHOLD_RULE, tracking.CALIBRATION)
+    return {name: tags[name] for name in names if name in tags}
 
 
 def _version_of(client: MlflowClient, model_uri: str, name: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from steps.judging import seen, verdict, words
+from steps.judging import cuts, seen, verdict, words
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
 
@@ -64,7 +64,7 @@ def _facts(doc: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Predicts", words.short(str(dataset["target"]))),
         ("Classes (test rows)", listed),
-        ("Positive from", threshold and f"a probability of {threshold} on"),
+        ("Positive from", threshold and f"a probability of {threshold} on ({cuts.rule_name(doc['thresholds'][0])})"),
         ("Learner", model["learner"]),
         ("Reads", words.counted(model["columns"], "column")),
         ("Trained on", words.counted(dataset["train_rows"], "row")),

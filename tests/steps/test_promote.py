@@ -2,6 +2,7 @@
 
 import io
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -160,3 +161,16 @@ def test_a_margin_promotes_what_is_not_worse(data, evaluation, store, same_answe
 def test_a_margin_is_a_number_from_0_on(margin):
     """Anything else is refused with what to give instead."""
     assert [problem.code for problem in promote.problems_with("auto", "crisol", margin)] == ["margin_invalid"]
+
+
+def test_a_version_says_how_its_threshold_was_found(evaluation, store, same_answers, tmp_path):
+    """What training decided about threshold and probabilities stands on the version too."""
+    same_answers(evaluation, tmp_path)
+    decided = {tracking.THRESHOLD: "0.31", tracking.THRESHOLD_RULE: "f1", tracking.CALIBRATION: "sigmoid"}
+    run_id = mlflow.models.get_model_info(evaluation.model_uri).run_id
+    for key, value in decided.items():
+        store.client.set_tag(run_id, key, value)
+
+    version = promote.promote(evaluation, "auto", "crisol")
+
+    assert decided.items() <= store.client.get_model_version("crisol", version.version).tags.items()
