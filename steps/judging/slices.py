@@ -30,7 +30,7 @@ from steps.judging.parts import Cut, Part, cut
 FEWEST_ROWS = 30
 LEVEL = 0.05  # share of false findings that is accepted
 LISTED = 10
-SAME = 0.9  # of the rows of two slices that both hold, from which on only the first is listed
+SAME = 0.7  # of the rows of two slices that both hold, from which on only the first is listed
 COLUMNS = 300  # that are cut; those that the model uses most
 PAIRED = 24  # columns whose pairs are asked: 276 pairs of columns, some 7,000 slices
 AT_ONCE = 20_000  # rows whose membership is held at a time
@@ -206,7 +206,7 @@ def _sums(made: Sequence[Cut], losses: Floats) -> _Sums:
 
 
 def _different(found: Sequence[tuple[Slice, Bools]]) -> tuple[Slice, ...]:
-    """The first slices of a list, without those that hold nearly the same rows as one before them."""
+    """The first slices of a list, without those that hold mostly the same rows as one before them."""
     kept: list[tuple[Slice, Bools]] = []
     for one, is_in in found:
         if len(kept) == LISTED:

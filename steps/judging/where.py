@@ -35,7 +35,7 @@ def summary(doc: Mapping[str, Any]) -> str:
             "That does not say that there is none: smaller differences need more test rows."
         )
     is_are, is_cut = "is" if found.survived == 1 else "are", found.survived > len(found.worst)
-    of_them = f" The {len(found.worst)} worst stand below, of those with the same rows one." if is_cut else ""
+    of_them = f" The {len(found.worst)} worst stand below, of those with mostly the same rows one." if is_cut else ""
     return (
         f"{asked}{some}. {count(found.survived)} {is_are} answered worse than the other rows beyond chance, corrected "
         f"for their number.{of_them} That may be the model's fault, or the rows are harder for anybody."

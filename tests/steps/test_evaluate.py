@@ -11,7 +11,7 @@ import sklearn.metrics as reference
 from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 
-from pyfunc.errors import ModelUnavailableError, SchemaMismatchError
+from pyfunc.errors import ModelUnavailableError, SchemaMismatchError, TrainingRefusedError
 from steps import evaluate, ingest, tracking
 from steps.data.options import options_of
 from steps.judging import resampling
@@ -34,6 +34,12 @@ def promote(uri: str, name: str = "crisol") -> str:
 def stored(run_id: str) -> dict:
     """`evaluation.json` of a run."""
     return json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/{tracking.EVALUATION}"))
+
+
+def answered(run_id: str) -> list[int]:
+    """The predicted positions of `predictions.parquet`."""
+    path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=tracking.PREDICTIONS)
+    return pd.read_parquet(path)["prediction"].tolist()
 
 
 @pytest.fixture(autouse=True)
@@ -147,11 +153,11 @@ def test_champions_of_another_kind_are_not_comparable(data, uri, tmp_path):
         assert word in stored(evaluation.run_id)["champion"]["reason"]
 
 
-def ingested(data, *, ignore: str = "", drop: str = ""):
-    """The dataset's rows through real files; `drop` takes a column out of both."""
+def ingested(data, *, ignore: str = "", drop: str = "", more=None):
+    """The dataset's rows through real files; `drop` takes a column out of both, `more` gives both some."""
     files = []
     for name, frame, y in (("train.csv", data.train, data.y_train), ("test.csv", data.test, data.y_test)):
-        table = frame.assign(loan=np.array(["no", "yes"])[y]).drop(columns=drop or [])
+        table = frame.assign(loan=np.array(["no", "yes"])[y], **(more or {})).drop(columns=drop or [])
         files.append(ingest.Source(table.to_csv(index=False).encode(), name))
     return ingest.ingest(*files, "loan", options=options_of({"ignore": ignore}))
 
@@ -178,6 +184,57 @@ def test_a_champion_whose_column_is_gone_is_not_comparable(data, uri, tmp_path):
 
     assert not evaluation.champion_comparable
     assert "'noise' is missing" in stored(evaluation.run_id)["champion"]["reason"]
+
+
+def test_where_it_fails_and_what_drives_it_stand_in_the_json(data, uri):
+    """Slices with their number, and the curves of the columns that matter most, without any row's own."""
+    found = stored(evaluate.evaluate(uri, data, "crisol").run_id)
+
+    assert found["slices"]["asked"] > found["slices"]["asked_pairs"] > 0
+    assert {one["column"] for one in found["dependence"]} == {"age", "income", "noise"}
+    assert all(len(one["at"]) == len(one["mean"]) for one in found["dependence"])
+    assert "curves" not in found["dependence"][0]
+    assert found["sensitive"] == []
+
+
+def test_groups_of_a_column_that_the_model_does_not_read_are_compared(data, tmp_path, store):
+    """An ignored column is taken from the file as it was sent, row by row; one that is read is compared too."""
+    group = np.where(np.arange(len(data.test)) % 3 == 0, "<b>first</b>", "other")
+    narrow = ingested(data, ignore="who", more={"who": group})
+    uri = models.log_model(narrow, tmp_path)
+
+    evaluation = evaluate.evaluate(uri, narrow, "crisol", "who, age")
+
+    found = stored(evaluation.run_id)
+    who, age = found["sensitive"]
+    report = mlflow.artifacts.load_text(f"runs:/{evaluation.run_id}/{tracking.REPORT}")
+    assert (who["is_read"], age["is_read"]) == (False, True)
+    assert {each["part"]["value"]: each["rows"] for each in who["groups"]} == {"<b>first</b>": 100, "other": 200}
+    by_hand = (np.array(answered(evaluation.run_id)) == narrow.y_test)[group == "other"].mean()
+    figures = {each["part"]["value"]: each["figures"] for each in who["groups"]}
+    assert figures["other"]["accuracy"]["value"] == pytest.approx(by_hand)
+    assert "Does it treat groups alike?" in report
+    assert "<b>first</b>" not in report
+    assert evaluation.sensitive == "who,age"
+
+
+def test_a_column_of_names_makes_no_groups(data, tmp_path, store):
+    """Where nearly every row has a value of its own, none of them stands in the report."""
+    names = [f"person {at:04d} of somewhere" for at in range(len(data.test))]
+    narrow = ingested(data, ignore="name", more={"name": names})
+
+    evaluation = evaluate.evaluate(models.log_model(narrow, tmp_path), narrow, "crisol", "name")
+
+    assert stored(evaluation.run_id)["sensitive"][0]["groups"] == []
+    assert "person 0" not in mlflow.artifacts.load_text(f"runs:/{evaluation.run_id}/{tracking.REPORT}")
+
+
+def test_columns_to_compare_that_are_none_are_refused(data, uri):
+    """With the nearest name, and the run is FAILED like any that is refused."""
+    with pytest.raises(TrainingRefusedError) as caught:
+        evaluate.evaluate(uri, data, "crisol", "aeg")
+
+    assert caught.value.problems[0].code == "sensitive_unknown"
 
 
 def test_a_damaged_champion_is_not_comparable(data, uri, store):
