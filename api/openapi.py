@@ -74,6 +74,7 @@ TRAIN = {
         "target": {"type": "string", "description": "Column to predict; the dataset's own when absent."},
         "experiment": {"type": "string"},
         **READING,
+        "sensitive": {"type": "string", "description": "Columns whose groups are compared, separated by commas."},
         "promote": {"enum": ["auto", "never", "always"], "default": "auto"},
         "margin": {**TEXT_OR_NUMBER, "default": "0", "description": "How much worse than the champion it may be."},
         **{name: {**TEXT_OR_NUMBER, "default": value} for name, value in vars(DEFAULTS).items()},

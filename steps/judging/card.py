@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from steps.judging import cuts, seen, verdict, words
+from steps.judging import cuts, seen, treated, verdict, where, words
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
 
@@ -89,6 +89,7 @@ def _limits(doc: Mapping[str, Any]) -> list[str]:
     if (doc.get("shared_rows") or {}).get("count") and not seen.matters(doc):  # else it stands at the top
         found.append(seen.sentence(doc))
     found += [check["what"] for check in doc["dataset"]["checks"] if check["level"] != "ok"]
+    found += [*where.limits(doc), *treated.limits(doc)]
     occurring = [each for each in doc["per_class"] if each["rows"]]
     if len(doc["per_class"]) > 2 and occurring:  # noqa: PLR2004 (two classes are in the figures)
         worst = min(occurring, key=lambda each: each["f1"]["value"])

@@ -107,7 +107,8 @@ def edges(train: Floats) -> list[str]:
     elif exponent >= 0:
         rounded = [str(round(edge / 10**exponent) * 10**exponent) for edge in quartiles]
     else:
-        rounded = [f"{edge:.{-exponent}f}" for edge in quartiles]
+        written = [f"{edge:.{-exponent}f}".rstrip("0").rstrip(".") for edge in quartiles]
+        rounded = ["0" if edge == "-0" else edge for edge in written]
     least = float(train.min())
     above = [edge for edge in dict.fromkeys(rounded) if float(edge) > least]
     if len(above) < len(set(rounded)):

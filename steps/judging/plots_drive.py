@@ -8,6 +8,7 @@ import matplotlib.dates as mdates
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
+from matplotlib.ticker import MaxNLocator
 
 from pyfunc.cells import Kind
 from steps.judging.canvas import COLOUR, WIDTH, Plot, draw
@@ -19,6 +20,7 @@ ACROSS = 2
 PANEL = 190  # px of height
 TABLE_POINTS = 6  # of a number's grid in the table
 AXIS_LETTERS, TITLE_LETTERS = 7, 24
+LEVEL_LETTERS = 24  # that fit side by side
 NANOSECONDS_A_DAY = 86_400 * 10**9
 
 
@@ -80,7 +82,9 @@ def _panel(area: Axes, one: Dependence, labels: Sequence[str], positive_at: int 
         area.plot(one.grid, one.mean, color=COLOUR["accent"], marker="o", markersize=5, linestyle="none")
         area.set_xlim(-0.6, len(one.grid) - 0.4)
         names = [short(word, AXIS_LETTERS) for word in one.words]
-        area.set_xticks(one.grid, names, rotation=40, ha="right", rotation_mode="anchor", fontsize=9)
+        level = sum(len(name) + 1 for name in names) <= LEVEL_LETTERS
+        turn = {} if level else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        area.set_xticks(one.grid, names, fontsize=9, **turn)
         area.grid(visible=False, axis="x")
         return
     grid = one.grid / NANOSECONDS_A_DAY if one.kind is Kind.DATETIME else one.grid
@@ -93,7 +97,8 @@ def _panel(area: Axes, one: Dependence, labels: Sequence[str], positive_at: int 
         area.xaxis.set_major_locator(locator)
         area.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
     else:
-        area.locator_params(axis="x", nbins=4)
+        is_whole = bool((grid == np.floor(grid)).all())
+        area.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=is_whole))
 
 
 def _places(one: Dependence) -> list[int]:

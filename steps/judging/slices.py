@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,8 @@ LISTED = 10
 SAME = 0.7  # of the rows of two slices that both hold, from which on only the first is listed
 COLUMNS = 300  # that are cut; those that the model uses most
 PAIRED = 24  # columns whose pairs are asked: 276 pairs of columns, some 7,000 slices
-AT_ONCE = 20_000  # rows whose membership is held at a time
+AT_ONCE = 4_000_000  # memberships of rows in parts held at a time: 32 MB
+ROUNDING = 1e-10  # share of the mean square below which a variance is none: the losses are equal
 SYMMETRIC = 1e-6  # skewness below which the distribution is normal
 
 
@@ -68,11 +68,12 @@ class Slices:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Of all parts: rows in both, sums of the losses in both, and sums of their powers 1 to 3 in each."""
+    """Rows and losses of every part, and of every two of the first ones, whose pairs are asked."""
 
-    rows: Floats  # (n_parts, n_parts)
-    losses: Floats  # (n_parts, n_parts)
-    powers: Floats  # (3, n_parts)
+    own: Floats  # (n_parts,) rows
+    powers: Floats  # (3, n_parts) sums of the losses, of their squares and of their cubes
+    rows: Floats  # (n_paired, n_paired) rows in both
+    losses: Floats  # (n_paired, n_paired) sums of the losses in both
 
 
 def find(
@@ -144,8 +145,10 @@ def shuffled_p(total: Floats, rows: Floats, powers: tuple[Floats, Floats, Floats
         Of the common shape of the arguments; 1 where nothing can be drawn otherwise.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean, second, third = (power / of for power in powers)
-        second, third = second - mean**2, third - 3 * mean * second + 2 * mean**3
+        mean, square, third = (power / of for power in powers)
+        second = square - mean**2
+        third = third - 3 * mean * square + 2 * mean**3
+        second = np.where(second > ROUNDING * square, second, 0.0)
         left = of - rows
         variance = rows * left / (of - 1) * second
         cubed = rows * left * (left - rows) / ((of - 1) * (of - 2)) * third
@@ -166,13 +169,12 @@ def _asked(made: Sequence[Cut], losses: Floats) -> tuple[Ints, Floats]:
     sums = _sums(made, centred)
     n_rows = float(len(losses))
     whole = tuple(np.float64((centred**power).sum()) for power in (1, 2, 3))
-    own = np.diagonal(sums.rows)
+    own, close = sums.own, sums.own[: len(sums.rows)]
     singles = np.flatnonzero((own >= FEWEST_ROWS) & (n_rows - own >= FEWEST_ROWS))
     p_single = shuffled_p(sums.powers[0, singles], own[singles], whole, np.float64(n_rows))  # type: ignore[arg-type]
-    column = np.repeat(np.arange(len(made)), [len(each.parts) for each in made])
-    can_pair = column < PAIRED
-    is_asked = (column[:, None] < column[None, :]) & can_pair[:, None] & can_pair[None, :] & (sums.rows >= FEWEST_ROWS)
-    is_asked &= (sums.rows < own[:, None]) & (sums.rows < own[None, :])
+    column = np.repeat(np.arange(len(made)), [len(each.parts) for each in made])[: len(close)]
+    is_asked = (column[:, None] < column[None, :]) & (sums.rows >= FEWEST_ROWS)
+    is_asked &= (sums.rows < close[:, None]) & (sums.rows < close[None, :])
     first, second = np.nonzero(is_asked)
     rows, total = sums.rows[first, second], sums.losses[first, second]
     within = [
@@ -184,25 +186,24 @@ def _asked(made: Sequence[Cut], losses: Floats) -> tuple[Ints, Floats]:
 
 
 def _sums(made: Sequence[Cut], losses: Floats) -> _Sums:
-    """Rows and losses of every part, and of every two."""
+    """The sums of losses (n_rows,)."""
     starts = np.cumsum([0, *(len(each.parts) for each in made)])
     n_parts = int(starts[-1])
     paired = int(starts[min(PAIRED, len(made))])
-    rows, total = np.zeros((n_parts, n_parts)), np.zeros((n_parts, n_parts))
+    rows, total = np.zeros((paired, paired)), np.zeros((paired, paired))
     powers, own = np.zeros((3, n_parts)), np.zeros(n_parts)
-    for low, high in pairwise([*range(0, len(losses), AT_ONCE), len(losses)]):
-        member = np.zeros((high - low, n_parts))
+    step = max(1, AT_ONCE // n_parts)
+    for low in range(0, len(losses), step):
+        some = losses[low : low + step]
+        member = np.zeros((len(some), n_parts))
         for start, each in zip(starts, made, strict=False):
-            member[np.arange(high - low), start + each.where[low:high]] = 1
-        some = losses[low:high]
+            member[np.arange(len(some)), start + each.where[low : low + step]] = 1
         close = member[:, :paired]
-        rows[:paired, :paired] += close.T @ close
-        total[:paired, :paired] += close.T @ (close * some[:, None])
+        rows += close.T @ close
+        total += close.T @ (close * some[:, None])
         powers += np.array([some, some**2, some**3]) @ member
         own += member.sum(axis=0)
-    np.fill_diagonal(rows, own)
-    np.fill_diagonal(total, powers[0])
-    return _Sums(rows, total, powers)
+    return _Sums(own, powers, rows, total)
 
 
 def _different(found: Sequence[tuple[Slice, Bools]]) -> tuple[Slice, ...]:

@@ -50,6 +50,7 @@ COMPARED = {  # difference: the rate, and what it is in words
 }
 SIDE, PANEL_GAP, ROW = 128, 16, 26  # px: group names, between panels, a group
 NAME_LETTERS = 19
+CLASSES_LISTED = 20  # whose recall the table has; evaluation.json has all
 
 
 def sections(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -57,15 +58,7 @@ def sections(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
     for at, stored in enumerate(doc.get("sensitive") or []):
         treated = fairness.from_json(stored)
-        rows = [
-            {
-                "name": NAMES[name],
-                "meaning": MEANINGS[name],
-                "value": figure(span.figure),
-                "by_chance": "" if span.by_chance is None else number(span.by_chance),
-            }
-            for name, span in treated.spans.items()
-        ]
+        rows = [_row(treated, span_name, span) for span_name, span in treated.spans.items()]
         found.append(
             {
                 "name": short(treated.column),
@@ -90,12 +83,30 @@ def sentences(treated: Treated, classes: Sequence[str]) -> list[str]:
         found.append(f"Fewer than {FEWEST_ROWS} test rows, shown but not judged: {listed}.")
     if not treated.spans:
         return [*found, "Fewer than two groups have rows enough: nothing is compared."]
+    alike = []
     for span_name, (rate, what) in COMPARED.items():
-        if span_name in treated.spans:
+        if span_name in treated.spans and _is_beyond(treated.spans[span_name]):
             found.append(_compared(treated, rate, span_name, what))
+        elif span_name in treated.spans:
+            alike.append(f"{what[0].lower()}{what[1:]}")
+    if alike:
+        found.append(f"No more than chance can make, in 19 of 20 cases, is the difference in {_listed(alike)}.")
     if len(classes) > 2:  # noqa: PLR2004 (two classes have the rates above)
         found.append(_recalls(treated, classes))
     return [sentence for sentence in found if sentence]
+
+
+def limits(doc: Mapping[str, Any]) -> list[str]:
+    """For the card: what differs between groups by more than chance."""
+    found = []
+    for stored in doc.get("sensitive") or []:
+        treated = fairness.from_json(stored)
+        found += [
+            f"By \u201c{short(treated.column)}\u201d: {_compared(treated, rate, span_name, what)}"
+            for span_name, (rate, what) in COMPARED.items()
+            if span_name in treated.spans and _is_beyond(treated.spans[span_name])
+        ]
+    return found
 
 
 def name(part: Part) -> str:
@@ -137,7 +148,11 @@ def _plot(plot: str, treated: Treated, labels: Sequence[str]) -> Plot:
             label(area, "", "")
 
     shown = [each for each in (*fairness.RATES, "log_loss") if each in groups[0].figures]
-    recalls = [] if two else [(f"recall_{at}", f"Recall of {printable(text)}") for at, text in enumerate(labels)]
+    recalls = (
+        []
+        if two
+        else [(f"recall_{at}", f"Recall of {printable(text)}") for at, text in enumerate(labels[:CLASSES_LISTED])]
+    )
     header = (
         "Group",
         "Rows",
@@ -172,7 +187,7 @@ def _title(treated: Treated) -> str:
     ):
         span = treated.spans.get(span_name)
         if span is not None:
-            beyond = "more" if span.figure.value > (span.by_chance or 0) else "no more"
+            beyond = "more" if _is_beyond(span) else "no more"
             by = f"{100 * span.figure.value:.1f}"
             return f"By {column}, {what} differs by up to {by} points, {beyond} than chance does"
     return f"By {column}: too few rows to compare groups"
@@ -180,12 +195,11 @@ def _title(treated: Treated) -> str:
 
 def _compared(treated: Treated, rate: str, span_name: str, what: str) -> str:
     """`The share called positive is between 8.1 % (“f”, 1 203 rows) and 12.0 % (“m”, ...): ...`."""
-    judged = [g for g in treated.groups if g.is_judged and g.figures[rate].is_defined and _enough(g, rate)]
-    low, high = (end(judged, key=lambda g: g.figures[rate].value) for end in (min, max))
+    low, high = _lowest_and_highest(treated, rate)
     span = treated.spans[span_name]
     return (
-        f"{what} is between {_at(low, rate)} and {_at(high, rate)}, a difference of {_hundredths(span.figure)}: "
-        f"{_chance(span)}"
+        f"{what} is between {_at(low, rate)} and {_at(high, rate)}, a difference of {_hundredths(span.figure)}: more "
+        f"than chance, which stays below {100 * (span.by_chance or 0):.1f} points in 19 of 20 cases."
     )
 
 
@@ -201,13 +215,42 @@ def _enough(group: Group, rate: str) -> bool:
     return of >= FEWEST_OF_RATE
 
 
-def _chance(span: Span) -> str:
-    """Whether a difference is more than what shuffled groups have."""
-    by_chance = span.by_chance or 0.0
-    points = f"{100 * by_chance:.1f} points"
-    if span.figure.value > by_chance:
-        return f"more than chance, which stays below {points} in 19 of 20 cases."
-    return f"no more than chance can make, up to {points}."
+def _row(treated: Treated, span_name: str, span: Span) -> dict[str, str]:
+    """One difference or ratio in the table."""
+    ends = ("", "")
+    if span_name in COMPARED:
+        low, high = _lowest_and_highest(treated, COMPARED[span_name][0])
+        rate = COMPARED[span_name][0]
+        ends = (_named(low, rate), _named(high, rate))
+    return {
+        "name": NAMES[span_name],
+        "meaning": MEANINGS[span_name],
+        "low": ends[0],
+        "high": ends[1],
+        "value": figure(span.figure),
+        "by_chance": "" if span.by_chance is None else number(span.by_chance),
+    }
+
+
+def _lowest_and_highest(treated: Treated, rate: str) -> tuple[Group, Group]:
+    """The judged groups between which a rate differs most."""
+    judged = [g for g in treated.groups if g.is_judged and g.figures[rate].is_defined and _enough(g, rate)]
+    return min(judged, key=lambda g: g.figures[rate].value), max(judged, key=lambda g: g.figures[rate].value)
+
+
+def _named(group: Group, rate: str) -> str:
+    """A rate and the group's name."""
+    return f"{percent(group.figures[rate].value)} {name(group.part)}"
+
+
+def _is_beyond(span: Span) -> bool:
+    """Whether a difference is more than what shuffled groups have in 19 of 20 cases."""
+    return span.figure.value > (span.by_chance or 0.0)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _hundredths(found: Figure) -> str:

@@ -47,6 +47,11 @@ def lines(doc: Mapping[str, Any]) -> list[str]:
     return [sentence(one) for one in slices.from_json(doc["slices"]).worst] if doc.get("slices") else []
 
 
+def limits(doc: Mapping[str, Any]) -> list[str]:
+    """For the card: the worst slice."""
+    return [f"{line}." for line in lines(doc)[:1]]
+
+
 def sentence(found: Slice) -> str:
     """`Rows where “job” is “student”: 62 rows, 24.2 % (15.2 to 36.2) wrong …`."""
     return (

@@ -101,6 +101,19 @@ def test_nothing_to_draw_otherwise_is_no_finding():
     assert (same, whole) == (1.0, 1.0)
 
 
+def test_equal_losses_are_no_finding_of_rounding():
+    """A model that says the same of every row, of parts with one class each, names the part and none of its pairs."""
+    frame, schema, (y, _, _) = table(2, rows=2000)
+    y = (frame["x1"] == "a").to_numpy().astype(np.int64)
+    scores = np.tile([0.9, 0.1], (len(y), 1))
+
+    found = find(frame, frame, schema, (y, scores, scores.argmax(axis=1)), 1)
+    none = find(frame, frame, schema, (np.zeros_like(y), scores, scores.argmax(axis=1)), 1)
+
+    assert [where.name(one) for one in found.worst] == ["\u201cx1\u201d is \u201ca\u201d"]
+    assert none.worst == ()
+
+
 def test_a_pair_is_named_only_where_it_is_worse_than_both_parts():
     """A category that is answered wrongly by itself does not bring its pairs along."""
     frame, schema, (y, scores, predicted) = table(5, rows=3000)
