@@ -47,7 +47,12 @@ class Judgement:
         """How much better the candidate is than `other`: value, low, high; positive is better."""
         ours = self.candidate
         return intervals.paired_difference(
-            metric, ours.figures[metric].value, other.figures[metric].value, ours.resamples, other.resamples
+            metric,
+            ours.figures[metric].value,
+            other.figures[metric].value,
+            ours.resamples,
+            other.resamples,
+            len(self.y),
         )
 
 
@@ -69,8 +74,11 @@ def beats_constant(metric: str, candidate: Answers, none: Answers) -> bool:
 
     It does when the lower bound of its advantage over the constant answer is above 0 in the primary metric, or in log
     loss: a rare class can leave no room above the commonest class's accuracy, but never above its log loss. For ROC
-    AUC, where the constant answer has exactly 0.5, the figure's own lower bound decides.
+    AUC, where the constant answer has exactly 0.5, the figure's own lower bound decides. Five rows and fewer show
+    nothing: that all of them speak for one model happens by chance in 3 of 100 files.
     """
+    if 0.5 ** len(candidate.predicted) > (1 - intervals.LEVEL) / 2:
+        return False
     for name in (metric, "log_loss"):
         ours = candidate.figures[name]
         if name == "roc_auc":

@@ -146,7 +146,12 @@ def per_class(y: Ints, scores: Floats, predicted: Ints) -> list[dict[str, Figure
 
 
 def paired_difference(
-    metric: str, a: float, b: float, a_resamples: Mapping[str, Floats], b_resamples: Mapping[str, Floats]
+    metric: str,
+    a: float,
+    b: float,
+    a_resamples: Mapping[str, Floats],
+    b_resamples: Mapping[str, Floats],
+    rows: int | None = None,
 ) -> tuple[float, float, float]:
     """How much better `a` is than `b` on the same rows: value, low, high; positive is better.
 
@@ -156,9 +161,14 @@ def paired_difference(
         b: its value for the second model.
         a_resamples: the first model's figures on the resamples.
         b_resamples: the second model's, on the same resamples.
+        rows: of the test file. Where all of them differ alike, so that no resample differs from another, as many as
+            could have gone unseen may differ the other way.
     """
     value = float(metrics.gain(metric, a, b))
     low, high = percentiles(metrics.gain(metric, a_resamples[metric], b_resamples[metric]))
+    if rows and low == high:
+        unseen = 2 * wilson(0, rows)[1] * value
+        low, high = min(value, value - unseen), max(value, value - unseen)
     return (value, min(low, value), max(high, value)) if math.isfinite(value) else (math.nan,) * 3
 
 

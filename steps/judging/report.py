@@ -118,12 +118,9 @@ def _good(doc: Mapping[str, Any]) -> dict[str, Any]:
 
 def _averages(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All classes together: two rows under the classes."""
-    named = {"macro": "Macro average", "weighted": "Weighted average"}
-    return [
-        {"name": name, "cells": [words.figure(Figure.from_dict(each)) for each in doc[how].values()]}
-        for how, name in named.items()
-        if how in doc
-    ]
+    named = (("macro", "Macro average"), ("weighted", "Weighted average"))
+    shown = [(name, doc[how].values()) for how, name in named if how in doc]
+    return [{"name": name, "cells": [words.figure(Figure.from_dict(each)) for each in found]} for name, found in shown]
 
 
 def _row(doc: Mapping[str, Any], name: str, champion: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import sklearn.metrics as reference
@@ -22,8 +23,8 @@ from steps.judging.metrics import Floats, Ints
 
 SHARES = (0.05, 0.2, 0.5)
 REPEATS = {  # test files, by number of classes and rows
-    2: {40: 1000, 100: 1000, 300: 1000, 1000: 500, 5000: 200},
-    5: {40: 1000, 100: 1000, 300: 500, 1000: 250, 5000: 100},
+    2: {40: 1000, 100: 1000, 300: 1000, 1000: 400, 5000: 150},
+    5: {40: 600, 100: 600, 300: 400, 1000: 150, 5000: 60},
 }
 RESAMPLES = {40: 400, 100: 400, 300: 400, 1000: 400, 5000: 200}
 SHIFT = {2: 1.4657, 5: 1.8}  # standard deviations between a class and the others
@@ -49,6 +50,7 @@ def draw(source: np.random.Generator, rows: int, share: float, classes: int) -> 
     return y, scores, scores.argmax(axis=1).astype(np.int64)
 
 
+@cache
 def truth(share: float, classes: int) -> dict[str, float]:
     """The figures without chance, averages over the classes included."""
     source, at = np.random.default_rng(0), _at(classes)

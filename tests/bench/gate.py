@@ -40,15 +40,15 @@ class Task:
 
 
 TASKS = (
-    Task(100, 0.2, 0.85, "roc_auc", 1000),
-    Task(300, 0.05, 0.85, "roc_auc", 1000),
-    Task(1000, 0.2, 0.85, "roc_auc", 500),
+    Task(100, 0.2, 0.85, "roc_auc", 600),
+    Task(300, 0.05, 0.85, "roc_auc", 600),
+    Task(1000, 0.2, 0.85, "roc_auc", 250),
     Task(100, 0.2, 0.85, "log_loss", 1000),
     Task(300, 0.05, 0.85, "log_loss", 1000),
     Task(1000, 0.2, 0.85, "log_loss", 1000),
-    Task(1000, 0.2, 0.87, "roc_auc", 300),
-    Task(5000, 0.2, 0.87, "roc_auc", 150),
-    Task(5000, 0.2, 0.87, "log_loss", 300),
+    Task(1000, 0.2, 0.87, "roc_auc", 150),
+    Task(5000, 0.2, 0.87, "roc_auc", 80),
+    Task(5000, 0.2, 0.87, "log_loss", 200),
 )
 
 

@@ -217,6 +217,15 @@ def test_paired_difference_is_narrower_than_two_bounds():
     assert high - low < (own_high - own_low) / 3
 
 
+@pytest.mark.parametrize(("rows", "low"), [(1, -0.59), (6, 0.22), (300, 0.97)])
+def test_rows_that_all_differ_alike_are_no_certainty(rows, low):
+    """Right on every row where the other is wrong: one row says nothing, six say little, three hundred nearly all."""
+    same, none = {"accuracy": np.ones(50)}, {"accuracy": np.zeros(50)}
+
+    assert paired_difference("accuracy", 1.0, 0.0, same, none, rows) == pytest.approx((1, low, 1), abs=0.01)
+    assert paired_difference("accuracy", 1.0, 1.0, same, same, rows) == (0, 0, 0)
+
+
 def test_per_class_figures_of_the_positive_class_are_the_main_ones():
     """For two classes, the positive class's own row repeats precision, recall, F1 and ROC AUC with their bounds."""
     y, scores, predicted = answers(2, 80, 4)
