@@ -144,7 +144,7 @@ def shuffled_p(total: Floats, rows: Floats, powers: tuple[Floats, Floats, Floats
     Returns:
         Of the common shape of the arguments; 1 where nothing can be drawn otherwise.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean, square, third = (power / of for power in powers)
         second = square - mean**2
         third = third - 3 * mean * square + 2 * mean**3
