@@ -49,7 +49,7 @@ def checks_html(checks: Iterable[Check]) -> str:
             if by_level[level]
         ],
         passed=[(check.code, printable(check.what)) for check in by_level["ok"]],
-        passed_summary=f"{counted(len(by_level['ok']), 'question')} that the files pass",
+        passed_summary=f"{counted(len(by_level['ok']), 'question')} with a good answer",
     )
 
 

@@ -90,7 +90,7 @@ def sentences(treated: Treated, classes: Sequence[str]) -> list[str]:
         elif span_name in treated.spans:
             alike.append(f"{what[0].lower()}{what[1:]}")
     if alike:
-        found.append(f"No more than chance can make, in 19 of 20 cases, is the difference in {_listed(alike)}.")
+        found.append(f"Not beyond what chance makes in 19 of 20 cases: the difference in {_listed(alike)}.")
     if len(classes) > 2:  # noqa: PLR2004 (two classes have the rates above)
         found.append(_recalls(treated, classes))
     return [sentence for sentence in found if sentence]
@@ -240,7 +240,7 @@ def _lowest_and_highest(treated: Treated, rate: str) -> tuple[Group, Group]:
 
 def _named(group: Group, rate: str) -> str:
     """A rate and the group's name."""
-    return f"{percent(group.figures[rate].value)} {name(group.part)}"
+    return f"{percent(group.figures[rate].value)} ({name(group.part)})"
 
 
 def _is_beyond(span: Span) -> bool:

@@ -211,6 +211,26 @@ def test_more_than_two_classes_have_accuracy_log_loss_and_recalls():
     assert "Found most unequally: \u201cthird\u201d, between 0.0\u202f% (\u201cf\u201d" in said
 
 
+def test_report_and_card_say_what_is_beyond_chance():
+    """A planted difference stands in a sentence of both; what chance can make is listed as such, in the report only."""
+    who = groups_of()
+    found = compare([declared(who)], answers(bias=np.where(who == "f", 0.5, 0.0)), 1)
+    doc = {"sensitive": [found[0].to_dict()], "dataset": {"classes": ["no", "yes"]}}
+    y, scores, _ = answers()
+    alike = compare([declared(who)], (y, scores, np.tile([0, 1], ROWS // 2)), 1)
+
+    section = treated.sections(doc)[0]
+    said = " ".join(section["sentences"])
+
+    assert "The share called positive is between" in said
+    assert "more than chance, which stays below" in said
+    assert treated.limits(doc)[0].startswith("By \u201cwho\u201d: The share called positive is between")
+    assert [row["by_chance"] == "" for row in section["rows"]].count(True) == 2
+    assert section["rows"][0]["high"].endswith("(\u201cf\u201d)")
+    assert treated.limits({"sensitive": [alike[0].to_dict()]}) == []
+    assert "Not beyond what chance makes" in " ".join(treated.sentences(alike[0], ["no", "yes"]))
+
+
 @pytest.mark.parametrize("classes", [2, 4])
 def test_the_json_form_reads_back(classes):
     """What the report says is made from evaluation.json alone."""
