@@ -21,7 +21,7 @@ import numpy as np
 from scipy import sparse
 
 from steps.judging import metrics, resampling
-from steps.judging.intervals import Figure, percentiles, wilson
+from steps.judging.intervals import UNDEFINED, Figure, percentiles, wilson
 from steps.judging.metrics import Floats, Ints
 from steps.judging.parts import Part
 from steps.judging.sensitive import Sensitive
@@ -188,7 +188,7 @@ def _shares(counts: Floats, positive_at: int | None) -> Shares:
 
 def _rate(hits: float, of: float) -> Figure:
     """A share with Wilson's bounds; not defined of nothing."""
-    return Figure(float(hits / of), *wilson(hits, of)) if of else Figure(math.nan, math.nan, math.nan)
+    return Figure(float(hits / of), *wilson(hits, of)) if of else UNDEFINED
 
 
 def _spans(found: Shares, resampled: Shares, judged: metrics.Bools) -> dict[str, Span]:
@@ -231,5 +231,7 @@ def _shuffled(share: tuple[Floats, Floats], judged: metrics.Bools) -> Floats:
 
 def _bounded(value: Any, resampled: Any) -> Figure:
     """A figure with the percentiles of its resamples."""
+    if not math.isfinite(value):
+        return UNDEFINED
     low, high = percentiles(resampled)
     return Figure(float(value), min(low, float(value)), max(high, float(value)))

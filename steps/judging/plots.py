@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure as Drawing
 
-from steps.judging import plots_drive, plots_many, plots_two, treated, where
+from steps.judging import plots_drive, plots_groups, plots_many, plots_two, where
 from steps.judging.answers import Judgement
 from steps.judging.canvas import COLOUR, WIDTH, Plot, axes, draw, label
 from steps.judging.importance import GroupImportance, Importance, Importances
@@ -21,7 +21,7 @@ def all_of(judgement: Judgement) -> list[Plot]:
     family = plots_many.family(judgement) if judgement.positive_at is None else plots_two.family(judgement)
     drivers = [importance(judgement.importances)] if judgement.importances.columns else []
     curves = plots_drive.dependence(judgement.dependences, judgement.labels, judgement.positive_at)
-    groups = treated.plots(judgement.treated, judgement.labels)
+    groups = plots_groups.plots(judgement.treated, judgement.labels)
     return [*family, *where.plot(judgement.slices), *groups, *drivers, *curves]
 
 

@@ -1,25 +1,21 @@
-"""How groups are treated, in words and drawn: what `fairness` has found."""
+"""How groups are treated, in words: what `fairness` has found. `plots_groups` draws it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.figure import Figure as Drawing
-
 from steps.judging import fairness
-from steps.judging.canvas import COLOUR, WIDTH, Plot, axes, draw, label
 from steps.judging.fairness import FEWEST_OF_RATE, FEWEST_ROWS, Group, Span, Treated
 from steps.judging.intervals import Figure
 from steps.judging.parts import Part, said
-from steps.judging.words import count, counted, figure, number, percent, printable, short
+from steps.judging.words import counted, figure, number, percent, printable, short
 
 DRAWN = {
     "selection_rate": "Called positive",
     "true_positive_rate": "Positives found",
     "false_positive_rate": "False alarms",
 }
-DRAWN_OF_MANY = {"accuracy": "Right", "log_loss": "Log loss"}
 NAMES = {
     **DRAWN,
     "precision": "Precision",
@@ -48,9 +44,6 @@ COMPARED = {  # difference: the rate, and what it is in words
     "false_positive_rate_difference": ("false_positive_rate", "The share of the negatives that is called positive"),
     "accuracy_difference": ("accuracy", "The share answered rightly"),
 }
-SIDE, PANEL_GAP, ROW = 128, 16, 26  # px: group names, between panels, a group
-NAME_LETTERS = 19
-CLASSES_LISTED = 20  # whose recall the table has; evaluation.json has all
 
 
 def sections(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -65,7 +58,7 @@ def sections(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "whole": printable(treated.column),
                 "sentences": sentences(treated, doc["dataset"]["classes"]),
                 "rows": rows,
-                "plot": _plot_name(at),
+                "plot": plot_name(at),
             }
         )
     return found
@@ -85,7 +78,7 @@ def sentences(treated: Treated, classes: Sequence[str]) -> list[str]:
         return [*found, "Fewer than two groups have rows enough: nothing is compared."]
     alike = []
     for span_name, (rate, what) in COMPARED.items():
-        if span_name in treated.spans and _is_beyond(treated.spans[span_name]):
+        if span_name in treated.spans and is_beyond(treated.spans[span_name]):
             found.append(_compared(treated, rate, span_name, what))
         elif span_name in treated.spans:
             alike.append(f"{what[0].lower()}{what[1:]}")
@@ -104,7 +97,7 @@ def limits(doc: Mapping[str, Any]) -> list[str]:
         found += [
             f"By \u201c{short(treated.column)}\u201d: {_compared(treated, rate, span_name, what)}"
             for span_name, (rate, what) in COMPARED.items()
-            if span_name in treated.spans and _is_beyond(treated.spans[span_name])
+            if span_name in treated.spans and is_beyond(treated.spans[span_name])
         ]
     return found
 
@@ -112,85 +105,6 @@ def limits(doc: Mapping[str, Any]) -> list[str]:
 def name(part: Part) -> str:
     """A group's name without its column's."""
     return said(part).removeprefix(f"\u201c{short(part.column)}\u201d is ")
-
-
-def plots(found: Sequence[Treated], labels: Sequence[str]) -> list[Plot]:
-    """A figure a column: rates of its groups with bounds; nothing for a column without groups."""
-    return [_plot(_plot_name(at), treated, labels) for at, treated in enumerate(found) if treated.groups]
-
-
-def _plot(plot: str, treated: Treated, labels: Sequence[str]) -> Plot:
-    """One column."""
-    two = treated.groups[0].positives is not None
-    panels = DRAWN if two else DRAWN_OF_MANY
-    groups = treated.groups
-    height = 74 + ROW * len(groups)
-    wide = (WIDTH - SIDE - 10 - PANEL_GAP * (len(panels) - 1)) / len(panels)
-
-    def paint(drawing: Drawing) -> None:
-        for at, (rate, title) in enumerate(panels.items()):
-            left = SIDE + at * (wide + PANEL_GAP)
-            area = axes(drawing, left=left, right=WIDTH - left - wide, top=26)
-            for row, group in enumerate(groups):
-                one, colour = group.figures[rate], COLOUR["accent" if group.is_judged else "muted"]
-                if one.is_defined:
-                    area.plot([one.low, one.high], [row, row], color=colour, linewidth=1.8, clip_on=False)
-                    fill = colour if group.is_judged else "none"
-                    area.plot([one.value], [row], marker="o", markersize=6, color=colour, markerfacecolor=fill,
-                              clip_on=False)  # fmt: skip
-            area.set_ylim(len(groups) - 0.5, -0.5)
-            area.set_yticks(range(len(groups)), [short(name(g.part), NAME_LETTERS) for g in groups] if not at else [])
-            area.grid(visible=False, axis="y")
-            area.set_title(title, color=COLOUR["ink"], fontsize=11, loc="left", pad=6)
-            area.set_xlim(left=0)
-            area.locator_params(axis="x", nbins=3)
-            area.xaxis.set_major_formatter("{x:g}")
-            label(area, "", "")
-
-    shown = [each for each in (*fairness.RATES, "log_loss") if each in groups[0].figures]
-    recalls = (
-        []
-        if two
-        else [(f"recall_{at}", f"Recall of {printable(text)}") for at, text in enumerate(labels[:CLASSES_LISTED])]
-    )
-    header = (
-        "Group",
-        "Rows",
-        *(["Positives"] if two else []),
-        *(NAMES[each] for each in shown),
-        *(r[1] for r in recalls),
-    )
-    rows = tuple(
-        (
-            name(group.part),
-            count(group.rows),
-            *([count(group.positives or 0)] if two else []),
-            *(figure(group.figures[each]) for each in (*shown, *(r[0] for r in recalls))),
-        )
-        for group in groups
-    )
-    caption = (
-        f"Groups of {counted(sum(group.rows for group in groups), 'test row')} by \u201c{short(treated.column)}\u201d, "
-        "with 95 % bounds (Wilson; log loss from resamples). Hollow: too few rows to be judged."
-    )
-    if two:
-        caption += " Positives found: of the positive rows, those called so; false alarms: of the negative rows."
-    return Plot(plot, _title(treated), caption, header, rows, draw(plot, paint, height=height), (WIDTH, height))
-
-
-def _title(treated: Treated) -> str:
-    """The difference that is looked at first."""
-    column = f"\u201c{short(treated.column)}\u201d"
-    for span_name, what in (
-        ("demographic_parity_difference", "the share called positive"),
-        ("accuracy_difference", "the share answered rightly"),
-    ):
-        span = treated.spans.get(span_name)
-        if span is not None:
-            beyond = "more" if _is_beyond(span) else "no more"
-            by = f"{100 * span.figure.value:.1f}"
-            return f"By {column}, {what} differs by up to {by} points, {beyond} than chance does"
-    return f"By {column}: too few rows to compare groups"
 
 
 def _compared(treated: Treated, rate: str, span_name: str, what: str) -> str:
@@ -243,7 +157,7 @@ def _named(group: Group, rate: str) -> str:
     return f"{percent(group.figures[rate].value)} ({name(group.part)})"
 
 
-def _is_beyond(span: Span) -> bool:
+def is_beyond(span: Span) -> bool:
     """Whether a difference is more than what shuffled groups have in 19 of 20 cases."""
     return span.figure.value > (span.by_chance or 0.0)
 
@@ -278,6 +192,6 @@ def _recalls(treated: Treated, classes: Sequence[str]) -> str:
     )
 
 
-def _plot_name(at: int) -> str:
-    """The file's name: no column's name is one."""
+def plot_name(at: int) -> str:
+    """The file's name of the figure of the declared column at a position: no column's name is one."""
     return f"groups_{at + 1}"

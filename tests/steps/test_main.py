@@ -188,6 +188,10 @@ BAD = {
     "budget in words": (["--budget-s", "long"], "budget_s_invalid"),
     "unknown dataset": (["--dataset", "0" * 32], None),
     "both": (["--dataset", "0" * 32, "--train", "train.csv"], "parameters_exclusive"),
+    "unknown column to compare": (
+        ["--train", "train.csv", "--test", "test.csv", "--target", "approved", "--sensitive", "aeg"],
+        "sensitive_unknown",
+    ),
     "promote": (["--promote", "perhaps"], "promote_invalid"),
     "name": (["--name", "a/b"], "name_invalid"),
     "margin": (["--margin=-0.1"], "margin_invalid"),

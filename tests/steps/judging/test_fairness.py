@@ -9,7 +9,7 @@ import sklearn.metrics as reference
 
 from pyfunc.cells import Kind
 from pyfunc.errors import TrainingRefusedError
-from steps.judging import fairness, resampling, sensitive, treated
+from steps.judging import fairness, plots_groups, resampling, sensitive, treated
 from steps.judging.fairness import compare
 from steps.judging.parts import cut
 from steps.judging.sensitive import Sensitive
@@ -244,7 +244,7 @@ def test_hostile_names_are_text_in_the_figure():
     who = groups_of(names=("<script>alert(1)</script>", "$x$", "\ud800"))
     found = compare([declared(who, name="<b>who</b>")], answers(), 1)
 
-    drawn = treated.plots(found, ["no", "yes"])[0]
+    drawn = plots_groups.plots(found, ["no", "yes"])[0]
 
     assert "<script" not in drawn.embedded() + drawn.standalone()
     assert "<b>" not in drawn.embedded() + drawn.standalone()
