@@ -29,6 +29,7 @@ from steps.judging.parts import Cut, Part, cut
 FEWEST_ROWS = 30
 LEVEL = 0.05  # share of false findings that is accepted
 LISTED = 10
+EXAMINED = 200  # slices that survive, the worst, among which those to list are looked for
 SAME = 0.7  # of the rows of two slices that both hold, from which on only the first is listed
 COLUMNS = 300  # that are cut; those that the model uses most
 PAIRED = 24  # columns whose pairs are asked: 276 pairs of columns, some 7,000 slices
@@ -99,12 +100,12 @@ def find(
     columns = sorted(schema.columns, key=lambda column: order.get(column.name, len(order)))[:COLUMNS]
     made = [cut(column.name, column.kind, frame[column.name], train[column.name]) for column in columns]
     losses = metrics.log_losses(y, scores)
-    asked, p_values = _asked(made, losses)
+    asked, p_values, means = _asked(made, losses)
     q_values = stats.false_discovery_control(p_values) if len(p_values) else p_values
     kept = np.flatnonzero(q_values <= LEVEL)
     parts = [part for each in made for part in each.parts]
     found = []
-    for at in kept:
+    for at in kept[np.argsort(-means[kept], kind="stable")][:EXAMINED]:
         pair = tuple(sorted({int(asked[at, 0]), int(asked[at, 1])}))
         is_in = np.logical_and.reduce([_members(made, one) for one in pair])
         named = tuple(parts[one] for one in pair)
@@ -163,8 +164,11 @@ def shuffled_p(total: Floats, rows: Floats, powers: tuple[Floats, Floats, Floats
     return np.where((variance > 0) & np.isfinite(found), found, 1.0)
 
 
-def _asked(made: Sequence[Cut], losses: Floats) -> tuple[Ints, Floats]:
-    """Positions of the two parts (n_asked, 2), twice the same for a single part, and p-values (n_asked,)."""
+def _asked(made: Sequence[Cut], losses: Floats) -> tuple[Ints, Floats, Floats]:
+    """Positions of the two parts (n_asked, 2), twice the same for a single part; p-values and mean losses (n_asked,).
+
+    The means are less that of all rows.
+    """
     centred = losses - losses.mean()
     sums = _sums(made, centred)
     n_rows = float(len(losses))
@@ -182,7 +186,8 @@ def _asked(made: Sequence[Cut], losses: Floats) -> tuple[Ints, Floats]:
         for part in (first, second)
     ]
     asked = np.concatenate([np.column_stack([singles, singles]), np.column_stack([first, second])])
-    return asked, np.concatenate([p_single, np.maximum(*within)])
+    means = np.concatenate([sums.powers[0, singles] / own[singles], total / rows])
+    return asked, np.concatenate([p_single, np.maximum(*within)]), means
 
 
 def _sums(made: Sequence[Cut], losses: Floats) -> _Sums:
