@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict
 
 import numpy as np
@@ -181,10 +180,8 @@ def test_a_wide_table_is_bounded_and_says_so():
     """Of many columns only the most important are paired; the report says how many."""
     frame, schema, answered = table(0, rows=2000, columns=120)
 
-    start = time.process_time()
     found = find(frame, frame, schema, answered, 1, ranked=["x77"])
 
-    assert time.process_time() - start < 20
     assert (found.columns, found.paired) == (120, slices.PAIRED)
     assert f"the {slices.PAIRED} columns that the model uses most" in where.summary({"slices": as_json(found)})
 
