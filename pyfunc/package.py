@@ -26,7 +26,8 @@ import pandas as pd
 from pyfunc.errors import ArtifactMismatchError, Problem
 from pyfunc.schema import InputSchema
 
-PACKAGE_FORMAT = 1
+PACKAGE_FORMAT = 2  # 2: schema format 2, and pipelines that may be recalibrated
+READABLE = (1, 2)
 MANIFEST, SCHEMA, PIPELINE = "manifest.json", "schema.json", "pipeline.pkl"
 # What a model needs to answer; their exact versions are read from our lock when it is saved.
 NEEDED_LIBRARIES = (
@@ -89,8 +90,8 @@ def load(folder: Path) -> Package:
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = f"The manifest cannot be read ({type(error).__name__})."
         raise _mismatch("manifest_unreadable", what) from error
-    if number != PACKAGE_FORMAT:
-        what = f"The model has format {number}; this program reads format {PACKAGE_FORMAT}."
+    if number not in READABLE:
+        what = f"The model has format {number}; this program reads format {' and '.join(map(str, READABLE))}."
         raise _mismatch("format_unknown", what)
     damaged = [name for name in (PIPELINE, SCHEMA) if not _is_intact(folder / name, files.get(name))]
     if damaged:
