@@ -1,9 +1,9 @@
 """How the model treats groups of rows: fairlearn's figures by group, and what lies between the groups.
 
 `selection_rate`, `true_positive_rate`, `false_positive_rate`, `demographic_parity_difference` and `_ratio`,
-`equalized_odds_difference` and `_ratio` are defined as fairlearn (0.13) does, over the groups with enough rows; its
-`MetricFrame` could take the place of `_shares`. Unlike there, a rate of no rows is not defined instead of 0, and a
-group's rate enters a difference only where it rests on ten rows.
+`equalized_odds_difference` and `_ratio` are those of fairlearn's `MetricFrame`, made in `framed`, over the groups with
+enough rows. Unlike there, a rate of no rows is not defined instead of 0, and a group's rate enters a difference only
+where it rests on ten rows. `_shares` counts the same for thousands of resamples at once, for the bounds.
 
 The largest of some differences is above 0 even if nothing but chance makes them. So each stands beside `by_chance`:
 what 19 of 20 shuffles of the groups stay below, with the numbers of rows held (drawn from the hypergeometric
@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from fairlearn.metrics import MetricFrame
 from scipy import sparse
 
-from steps.judging import metrics, resampling
+from steps.judging import framed, metrics, resampling
 from steps.judging.intervals import UNDEFINED, Figure, percentiles, wilson
 from steps.judging.metrics import Floats, Ints
 from steps.judging.parts import Part
@@ -140,18 +141,23 @@ def _compare(column: Sensitive, answered: tuple[Ints, Floats, Ints], positive_at
     shape = (len(kept), n_classes, 2)
     counts = np.bincount(cells, minlength=math.prod(shape)).reshape(shape).astype(np.float64)
     resampled, resampled_losses = _resampled(cells, losses, where, shape, scores.shape[1])
-    loss = np.bincount(where, losses, len(kept)) / counts.sum(axis=(1, 2))
+    sums = np.bincount(cells, losses, math.prod(shape)).reshape(shape).astype(np.float64)
+    measured = framed.values(framed.frame(counts, sums, positive_at))
     found = _shares(counts, positive_at)
     groups = []
     for at, part in enumerate(kept):
         rows = int(counts[at].sum())
-        figures = {name: _rate(hits[at], of[at]) for name, (hits, of) in found.items()}
-        low, high = percentiles(resampled_losses[:, at])
-        figures["log_loss"] = Figure(float(loss[at]), min(low, float(loss[at])), max(high, float(loss[at])))
+        figures = {name: _rate(measured[at][name], hits[at], of[at]) for name, (hits, of) in found.items()}
+        figures["log_loss"] = _bounded(measured[at]["log_loss"], resampled_losses[:, at])
         positives = None if positive_at is None else int(counts[at, 1].sum())
         groups.append(Group(column.groups.parts[part], rows, positives, rows >= FEWEST_ROWS, figures))
     judged = np.array([group.is_judged for group in groups])
-    return Treated(column.name, column.is_read, tuple(groups), _spans(found, _shares(resampled, positive_at), judged))
+    if judged.sum() < 2:  # noqa: PLR2004 - one group differs from nothing
+        return Treated(column.name, column.is_read, tuple(groups), {})
+    enough = judged[:, None, None]
+    between = framed.frame(counts * enough, sums, positive_at, FEWEST_OF_RATE)
+    spans = _spans(between, found, _shares(resampled, positive_at), judged)
+    return Treated(column.name, column.is_read, tuple(groups), spans)
 
 
 def _resampled(
@@ -186,14 +192,14 @@ def _shares(counts: Floats, positive_at: int | None) -> Shares:
     }
 
 
-def _rate(hits: float, of: float) -> Figure:
+def _rate(value: float, hits: float, of: float) -> Figure:
     """A share with Wilson's bounds; not defined of nothing."""
-    return Figure(float(hits / of), *wilson(hits, of)) if of else UNDEFINED
+    return Figure(value, *wilson(hits, of)) if of else UNDEFINED
 
 
-def _spans(found: Shares, resampled: Shares, judged: metrics.Bools) -> dict[str, Span]:
+def _spans(between: MetricFrame, found: Shares, resampled: Shares, judged: metrics.Bools) -> dict[str, Span]:
     """Differences and ratios between the judged groups, with bounds and what chance does."""
-    spans = {}
+    spans, differences, ratios = {}, between.difference(), between.ratio()
     for name, wanted in SPANS.items():
         rates = [rate for rate in wanted if rate in found]
         enough = [judged & (found[rate][1] >= FEWEST_OF_RATE) for rate in rates]
@@ -201,14 +207,14 @@ def _spans(found: Shares, resampled: Shares, judged: metrics.Bools) -> dict[str,
         if not usable:
             continue
         by_chance = np.max([_shuffled(found[rate], ok) for rate, ok in usable], axis=0)
-        pairs = [(_ends(found[rate], ok), _ends(resampled[rate], ok)) for rate, ok in usable]
-        value, spread = (np.max([high - low for low, high in side], axis=0) for side in zip(*pairs, strict=True))
+        ends = [_ends(resampled[rate], ok) for rate, ok in usable]
+        value = max(differences[rate] for rate, _ in usable)
+        spread = np.max([high - low for low, high in ends], axis=0)
         spans[f"{name}_difference"] = Span(_bounded(value, spread), float(np.percentile(by_chance, CHANCE)))
         if name in RATIOS:
-            value, spread = (
-                np.min([metrics.ratio(low, high, np.nan) for low, high in side], axis=0)
-                for side in zip(*pairs, strict=True)
-            )
+            # not defined if one of them is not: Python's min, which fairlearn takes, would go by their order
+            value = np.min([ratios[rate] for rate, _ in usable])
+            spread = np.min([metrics.ratio(low, high, np.nan) for low, high in ends], axis=0)
             spans[f"{name}_ratio"] = Span(_bounded(value, spread))
     return spans
 
