@@ -79,7 +79,8 @@ def _resting(measure: Measure, of: Callable[[Ints, Ints], Bools], fewest: int) -
     def measured(y: Ints, predicted: Ints, sample_weight: Floats) -> float:
         if sample_weight[of(y, predicted)].sum() < fewest:
             return math.nan
-        return float(measure(y, predicted, sample_weight=sample_weight))
+        # of one weighted row, fairlearn's selection rate is an array with one element
+        return float(np.asarray(measure(y, predicted, sample_weight=sample_weight)).item())
 
     return measured
 

@@ -138,3 +138,19 @@ def test_a_rate_of_too_few_rows_enters_no_frame(positive_at):
     else:
         assert np.isnan(found.by_group["false_positive_rate"]).tolist() == [True, False]
         assert found.difference()["false_positive_rate"] == 0
+
+
+@pytest.mark.parametrize("truth", [0, 1])
+@pytest.mark.parametrize("said", [0, 1])
+def test_a_group_whose_rows_are_all_alike_is_measured(truth, said):
+    """One class and one answer make one row of the frame, whose measures are numbers like all others."""
+    counts = np.zeros((1, 2, 2))
+    counts[0, truth, said] = 40
+
+    measured = framed.values(framed.frame(counts, 0.5 * counts, 1))[0]
+
+    assert (measured["selection_rate"], measured["accuracy"]) == (said, truth == said)
+    assert measured["log_loss"] == 0.5
+    assert measured["true_positive_rate"] == pytest.approx(said if truth else np.nan, nan_ok=True)
+    assert measured["false_positive_rate"] == pytest.approx(np.nan if truth else said, nan_ok=True)
+    assert measured["precision"] == pytest.approx(truth if said else np.nan, nan_ok=True)
