@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from fairlearn import metrics as fair
 from sklearn import metrics as reference
 
@@ -58,7 +59,7 @@ def frame(counts: Floats, losses: Floats, positive_at: int | None, fewest: int =
         metrics={**measures, "log_loss": _mean},
         y_true=truth,
         y_pred=predicted,
-        sensitive_features=group,
+        sensitive_features=pd.Series(group, name="group"),  # an array of one row would be squeezed to none
         sample_params={**params, "log_loss": {"means": losses[group, truth, said] / rows, "sample_weight": rows}},
     )
 
