@@ -21,6 +21,7 @@ from pyfunc.cells import text_of
 from pyfunc.errors import ModelUnavailableError, Problem, ProjectError, TrainingRefusedError
 from steps import tracking
 from steps.data import options
+from steps.judging import sorting
 from steps.judging.margins import DEFAULT_MARGIN, margin_problems
 from steps.search.plan import DEFAULTS, PROMOTE_MODES, plan_of
 
@@ -40,7 +41,10 @@ MAX_TITLE = 200
 LOG_TAIL_BYTES = 256 * 1024
 LISTED = 100
 WHERE = "request body"
-REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
+REPORT_POLICY = (  # its own script only, which sorts tables, in an origin of its own: it can neither ask nor send
+    f"sandbox allow-scripts; default-src 'none'; script-src {sorting.source()}; style-src 'unsafe-inline'; "
+    "img-src data:; font-src data:; base-uri 'none'; form-action 'none'"
+)
 router = APIRouter(tags=["training"])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from steps.judging import cuts, seen, treated, verdict, where, words
+from steps.judging import cuts, seen, summary, treated, verdict, versus, where, words
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
 
@@ -32,7 +32,7 @@ def render(doc: Mapping[str, Any]) -> str:
     text = environment.get_template("card.md").render(
         name=escaped(doc["name"]),
         headline=escaped(verdict.headline(doc)),
-        sentences=[escaped(sentence) for sentence in verdict.sentences(doc)],
+        sentences=[escaped(sentence) for sentence in _first(doc)],
         facts=[(key, escaped(value)) for key, value in _facts(doc) if value],
         figures=[_row(doc, name, champion) for name in METRICS],
         champion=champion and champion["version"],
@@ -51,6 +51,11 @@ def escaped(text: str) -> str:
     return AT_START.sub(lambda m: f"{m[1]}\\{m[2]}" if not m[2].isdigit() else f"{m[1]}{m[2]}\u200b", shown)
 
 
+def _first(doc: Mapping[str, Any]) -> list[str]:
+    """The report's first screen, and what else is known of the comparison with the champion."""
+    return [*(f"{question}: {said}" for question, said in summary.sentences(doc)), *versus.sentences(doc)]
+
+
 def _facts(doc: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the model is."""
     model, dataset = doc["model"], doc["dataset"]
@@ -63,6 +68,7 @@ def _facts(doc: Mapping[str, Any]) -> list[tuple[str, str]]:
     threshold = words.cut(model["threshold"]) if model["threshold"] is not None else ""
     return [
         ("Predicts", words.short(str(dataset["target"]))),
+        ("Positive", words.short(str(model["positive"])) if model["positive"] is not None else ""),
         ("Classes (test rows)", listed),
         ("Positive from", threshold and f"a probability of {threshold} on ({cuts.rule_name(doc['thresholds'][0])})"),
         ("Learner", model["learner"]),

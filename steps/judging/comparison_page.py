@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
-from steps.judging import comparison_words, words
+from steps.judging import comparison_words, sorting, words
 from steps.judging.canvas import COLOUR, LOOK, WIDTH, Plot, axes, draw, label
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
@@ -41,6 +41,7 @@ def render(doc: Doc, plot: Plot | None) -> str:
     others = [name for name in NAMED_FIRST if name != doc["metric"]][:FIGURES_SHOWN]
     return environment.get_template("comparison.html").render(
         look=Markup(LOOK.read_text(encoding="utf-8")),  # noqa: S704 (our own file)
+        script=Markup(sorting.SCRIPT),  # noqa: S704 (our own file)
         name=words.printable(doc["name"]),
         target=words.printable(doc["dataset"]["target"]),
         created=doc["created"],
@@ -143,6 +144,7 @@ def _row(doc: Doc, each: Doc, others: list[str]) -> dict[str, Any]:
         "difference_bounds": difference_bounds,
         "others": [words.number(Figure.from_dict(each["figures"][name]).value) for name in others],
         "size": _size(each["size_bytes"]),
+        "bytes": each["size_bytes"] or 0,
     }
 
 

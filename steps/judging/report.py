@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from steps.judging import cuts, reliability, seen, treated, verdict, where, words
+from steps.judging import cuts, reliability, seen, sorting, summary, treated, verdict, versus, where, words
 from steps.judging.canvas import LOOK, Plot
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
@@ -36,13 +36,15 @@ def render(doc: Mapping[str, Any], plots: Sequence[Plot]) -> str:
         doc=doc,
         two=doc["model"]["positive"] is not None,
         target={"whole": words.printable(target), "short": words.short(target)},
-        verdict={"headline": verdict.headline(doc), "sentences": verdict.sentences(doc)},
+        script=Markup(sorting.SCRIPT),  # noqa: S704 (our own file)
+        positive=words.short(str(doc["model"]["positive"])),
+        verdict={"headline": verdict.headline(doc), "sentences": summary.sentences(doc)},
         trust=_trust(doc),
         good=_good(doc),
         at_threshold=verdict.at_threshold(doc),
         cuts=_cuts(doc),
         probabilities=_probabilities(doc),
-        wrong=[(words.count(each["row"]), words.number(each["probability"], 4)) for each in doc["least_likely"]],
+        wrong=[(words.count(each["row"]), words.probability(each["probability"])) for each in doc["least_likely"]],
         slices={"summary": where.summary(doc), "lines": where.lines(doc)},
         treated=treated.sections(doc),
         drives=verdict.drivers(doc),
@@ -62,6 +64,7 @@ def _embedded(plot: Plot) -> dict[str, Any]:
         "header": plot.header,
         "rows": plot.rows,
         "svg": svg,
+        "is_sorted": plot.name in sorting.SORTED,
     }
 
 
@@ -108,6 +111,7 @@ def _good(doc: Mapping[str, Any]) -> dict[str, Any]:
     ]
     return {
         "summary": verdict.goodness(doc),
+        "versus": versus.sentences(doc),
         "has_champion": champion is not None,
         "rows": [_row(doc, name, champion) for name in names],
         "classes": classes,

@@ -1,11 +1,11 @@
-"""The sentences of report and card: what a statistician and a product owner would both sign."""
+"""The sentences of report and card below the first screen: what a statistician and a product owner would both sign."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from steps.judging import seen, versus, words
+from steps.judging import words
 from steps.judging.intervals import Figure
 from steps.judging.words import count, counted, figure, number, percent, short
 
@@ -24,33 +24,6 @@ def headline(doc: Doc) -> str:
     """The primary figure, what it rests on, and how it stands against champion and constant answer."""
     metric, found = doc["metric"], Figure.from_dict(doc["figures"][doc["metric"]])
     return f"{words.NAMES[metric]} {figure(found)} on {_rows(doc)}: {_standing(doc)}"
-
-
-def sentences(doc: Doc) -> list[str]:
-    """What the headline leaves open: the comparison in figures, what positive means, the state of the test."""
-    name = words.NAMES[doc["metric"]]
-    against = Figure.from_dict(doc["constant"]["difference"])
-    said = []
-    champion = doc["champion"]
-    if champion and champion["comparable"]:
-        better = Figure.from_dict(champion["differences"][doc["metric"]])
-        said.append(
-            f"Against the champion, version {champion['version']}, on the same rows: {_compared(name, better)}. "
-            f"Against the constant answer: {_compared(name, against)}."
-        )
-        said += versus.sentences(doc)
-    else:
-        said.append(f"Against the constant answer: {_compared(name, against)}.")
-        if champion:
-            said.append(
-                f"The champion, version {champion['version']}, cannot be compared on these rows: {champion['reason']}"
-            )
-    if doc["model"]["positive"] is not None:
-        target, positive = short(str(doc["dataset"]["target"])), short(str(doc["model"]["positive"]))
-        said.append(f"Positive means {target} = \u201c{positive}\u201d.")
-    if seen.matters(doc):
-        said.append(seen.verdict(doc))
-    return said
 
 
 def trust(doc: Doc) -> str:
@@ -91,6 +64,12 @@ def doubts(doc: Doc) -> list[str]:
             f"{count(doc['dataset']['judged_before'] + 1)}. A fresh test file would say more."
         )
     return found
+
+
+def scarce(doc: Doc) -> list[str]:
+    """The classes with too few test rows for a verdict, or none."""
+    of = zip(doc["dataset"]["classes"], doc["dataset"]["counts"], strict=True)
+    return [label for label, rows in of if rows < FEW_OF_A_CLASS]
 
 
 def goodness(doc: Doc) -> str:
@@ -207,11 +186,6 @@ def _standing(doc: Doc) -> str:
     if difference.high < 0:
         return f"worse than the champion, version {champion['version']}"
     return f"no clear difference from the champion, version {champion['version']}"
-
-
-def _compared(name: str, found: Figure) -> str:
-    """A difference with bounds."""
-    return words.comparison(name, found.value, found.low, found.high)
 
 
 def _listed(names: list[str]) -> str:

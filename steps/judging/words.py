@@ -58,6 +58,11 @@ def number(value: float, decimals: int = 3) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "\u2212")
 
 
+def probability(value: float) -> str:
+    """A probability with four decimals; a tiny one is not shown as none."""
+    return "below 0.0001" if 0 < value < 0.0001 else number(value, 4)  # noqa: PLR2004 (four decimals)
+
+
 def cut(threshold: float) -> str:
     """A threshold, with digits enough for that of a rare class."""
     return number(threshold) if threshold == 0 or threshold >= 0.01 else f"{threshold:.3g}"  # noqa: PLR2004 (3 digits)

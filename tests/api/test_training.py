@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from api import jobs, processes
+from api import jobs, processes, training
+from steps.judging import sorting
 from tests.api.served import server
 from tests.conftest import Store, make_store
 
@@ -142,3 +145,15 @@ def test_an_unknown_job_is_a_404(shop: Shop, path: str, rest: str):
     answer = shop[0].get(f"/jobs/{path}{rest}")
 
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_only_the_reports_own_script_may_run():
+    """The policy names the script by the hash of what a report holds; it can load, send and frame nothing."""
+    policy = dict(part.strip().partition(" ")[::2] for part in training.REPORT_POLICY.split(";"))
+    digest = base64.b64encode(hashlib.sha256(sorting.SCRIPT.encode()).digest()).decode()
+
+    assert policy["script-src"] == f"'sha256-{digest}'"
+    assert policy["default-src"] == "'none'"
+    assert policy["sandbox"] == "allow-scripts"
+    assert not {"connect-src", "frame-src", "script-src-attr", "script-src-elem", "worker-src"} & set(policy)
+    assert (policy["base-uri"], policy["form-action"]) == ("'none'", "'none'")

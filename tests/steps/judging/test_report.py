@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from steps.judging import report
+from steps.judging import report, sorting, summary
 from steps.judging.plots import all_of
 from tests.steps.judging import models
 from tests.steps.judging.conftest import findings
@@ -54,6 +54,11 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.text).split())
 
 
+def scripts(html: str) -> list[str]:
+    """What stands between the tags of each script, as a browser hashes it."""
+    return re.findall(r"<script[^>]*>(.*?)</script>", html, flags=re.DOTALL)
+
+
 @pytest.fixture(scope="module")
 def page(two):
     """The report of an ordinary table, read."""
@@ -63,7 +68,7 @@ def page(two):
 
 
 def test_reports_stand_alone_for_every_table(case):
-    """Well formed, small, without scripts, and nothing in it makes a request."""
+    """Well formed, small, no script but the one that sorts, and nothing in it makes a request."""
     _, data, judgement, plots = case
 
     html = report.render(findings(data, judgement, plots), plots)
@@ -71,7 +76,9 @@ def test_reports_stand_alone_for_every_table(case):
 
     assert page.open == []
     assert len(html.encode()) < MAX_BYTES
-    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not {"link", "img", "iframe", "object"} & set(page.tags)
+    assert [(tag, key) for tag, key, _ in page.attributes if key.startswith("on") or tag == "script"] == []
+    assert scripts(html) == [sorting.SCRIPT]
     requests = [
         (tag, key, value)
         for tag, key, value in page.attributes
@@ -99,7 +106,70 @@ def test_the_verdict_comes_first(page):
 
     assert re.search(r"ROC AUC 0\.\d+ \(0\.\d+ to 0\.\d+\) on 300 test rows, \d+ of them positive", heading)
     assert "better than the champion, version 7" in heading
-    assert "Against the constant answer: ROC AUC better by" in heading
+    assert "Against the constant answer ROC AUC is better by" in heading
+    assert "against the champion, version 7, on the same rows it is better by" in heading
+    assert "positive is \u201c" in heading
+
+
+def test_the_first_screen_is_three_sentences(case):
+    """Whatever the table: trust, quality and what to watch, each one sentence."""
+    _, data, judgement, plots = case
+
+    said = summary.sentences(findings(data, judgement, plots))
+
+    assert [question for question, _ in said] == ["Trust", "Quality", "Watch"]
+    for _, sentence in said:
+        outside = re.sub("\u201c.*?\u201d", "", sentence)  # names may hold anything
+        assert len(re.findall(r"[.](?= |$)", outside)) == 1
+
+
+def test_what_speaks_against_the_test_is_said_first(two):
+    """Warnings are named by their codes; a refusal that was accepted leaves trust in part only; none, none."""
+    data, judgement = two
+    doc = findings(data, judgement, [])
+    checks = doc["dataset"]["checks"]
+    assert "with care: 1 check warns (rows_in_both); the test file has judged 3 models before" in summary.trust(doc)
+
+    doc["dataset"]["checks"] = [{**checks[-1], "level": "refused"}]
+    assert "only in part: 1 check refuses (" in summary.trust(doc)
+
+    doc["dataset"] |= {"checks": [{**each, "level": "ok"} for each in checks], "judged_before": 0}
+    assert summary.trust(doc).startswith("The test can be trusted as far as 300 rows can tell")
+    doc["dataset"]["counts"] = [296, 4]
+    assert "with care: 1 class has too few test rows" in summary.trust(doc)
+
+
+def test_what_to_watch_is_what_was_found(two):
+    """Probabilities that are off by more than chance come before the threshold, and are no matter otherwise."""
+    data, judgement = two
+    doc = findings(data, judgement, [])
+    (_, missed), (alarms, _) = doc["confusion"][1][::-1], doc["confusion"][0][::-1]
+    doc["calibration"] |= {"ece": 0.05, "ece_noise_high": 0.04}
+    assert "off by 0.050 on average, more than chance explains; the threshold" in summary.watch(doc)
+    assert f"misses {missed} of" in summary.watch(doc)
+    assert f"raises {alarms} false alarm" in summary.watch(doc)
+
+    doc["calibration"] |= {"ece": 0.03}
+    assert "off by no more than chance explains" in summary.watch(doc)
+
+
+def test_a_tiny_probability_is_not_shown_as_none(two):
+    """Four decimals would call it 0."""
+    data, judgement = two
+    doc = findings(data, judgement, [])
+    doc["least_likely"] = [{"row": 7, "probability": 0.00002}]
+
+    assert "7 below 0.0001" in Page(report.render(doc, [])).words
+
+
+def test_only_tables_in_no_order_of_their_own_sort(page):
+    """Averages stand below what is ordered, and each frame that scrolls can be reached and has a name."""
+    frames = [(key, value) for tag, key, value in page.attributes if tag == "div" and key in ("tabindex", "aria-label")]
+    sorted_tables = [value for tag, key, value in page.attributes if (tag, key) == ("table", "class")]
+
+    assert 4 <= len(sorted_tables) < page.tags.count("table")
+    assert sum(key == "tabindex" for key, _ in frames) == page.tags.count("table")
+    assert all(value for _, value in frames)
 
 
 def test_sections_stand_in_the_order_of_doubt(page):
