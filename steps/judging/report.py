@@ -17,6 +17,7 @@ from steps.judging.metrics import METRICS
 
 TEMPLATES = Path(__file__).parent / "templates"
 CLASSES_LISTED = 100
+KIB = 1024
 LEADERBOARD_FIGURES = 4  # columns of figures in the list of candidates
 
 
@@ -212,7 +213,7 @@ def _tried(doc: Mapping[str, Any]) -> dict[str, Any]:
             f"{words.printable(str(each.get('model', '')))} {_numbered(each)}".strip(),
             *(_cell(each.get(f"cv_{name}"), 4) for name in shown),
             _cell(each.get("seconds"), 1),
-            _cell(_kib(each.get("size_bytes")), 0),
+            _kib(each.get("size_bytes")),
             words.printable(str(each.get("error") or "")),
         )
         for each in candidates
@@ -232,9 +233,9 @@ def _numbered(candidate: Mapping[str, Any]) -> str:
     return f"#{int(number)}" if number else "defaults"
 
 
-def _kib(size: Any) -> float | None:
-    """Bytes as KiB."""
-    return size / 1024 if isinstance(size, int | float) else None
+def _kib(size: Any) -> str:
+    """Bytes as KiB; nothing for none."""
+    return words.count(round(size / KIB)) if isinstance(size, int | float) else ""
 
 
 def _cell(value: Any, decimals: int) -> str:

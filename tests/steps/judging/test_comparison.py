@@ -116,6 +116,8 @@ def test_page_and_plot_show_the_champion_and_hold_nothing_of_others_making(figur
     page = comparison_page.render(doc, plot)
 
     assert "<script" not in page.replace(f"<script>{sorting.SCRIPT}</script>", "") + plot.standalone()
+    assert page.count(f"<script>{sorting.SCRIPT}</script>") == 1
+    assert '</tbody>\n<tbody><tr><th scope="row" class="muted">constant answer' in page  # stays below what sorts
     assert "&lt;script&gt;" in page
     assert "2 champion" in plot.embedded()
     assert "prefers-color-scheme: dark" in page
