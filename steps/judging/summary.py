@@ -48,7 +48,7 @@ def quality(doc: Doc) -> str:
     """The differences from the constant answer and from the champion in the primary figure."""
     name = words.NAMES[doc["metric"]]
     against = _compared(name, Figure.from_dict(doc["constant"]["difference"]))
-    said = f"Against the constant answer {name} is {against}"
+    said = f"{name} against the constant answer: {against}"
     champion = doc["champion"]
     if not champion:
         return f"{said}{_saved(doc)}."
@@ -58,7 +58,7 @@ def quality(doc: Doc) -> str:
             f"{champion['reason']}"
         )
     better = _compared(name, Figure.from_dict(champion["differences"][doc["metric"]]))
-    return f"{said}; against the champion, version {champion['version']}, on the same rows it is {better}."
+    return f"{said}; against the champion, version {champion['version']}, on the same rows: {better}."
 
 
 def watch(doc: Doc) -> str:

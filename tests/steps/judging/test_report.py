@@ -106,8 +106,8 @@ def test_the_verdict_comes_first(page):
 
     assert re.search(r"ROC AUC 0\.\d+ \(0\.\d+ to 0\.\d+\) on 300 test rows, \d+ of them positive", heading)
     assert "better than the champion, version 7" in heading
-    assert "Against the constant answer ROC AUC is better by" in heading
-    assert "against the champion, version 7, on the same rows it is better by" in heading
+    assert "ROC AUC against the constant answer: better by" in heading
+    assert "against the champion, version 7, on the same rows: better by" in heading
     assert "positive is \u201c" in heading
 
 
