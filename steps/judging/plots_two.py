@@ -182,8 +182,8 @@ def distribution(judgement: Judgement) -> Plot:
     """Probabilities of the positives and of the negatives."""
     truth, score = judgement.y == judgement.positive_at, _score(judgement, judgement.candidate)
     title = (
-        f"Half of the positives score above {number(float(np.median(score[truth])), 2)}, half of the negatives below "
-        f"{number(float(np.median(score[~truth])), 2)}"
+        f"Half of the positives score above {cut(float(np.median(score[truth])))}, half of the negatives below "
+        f"{cut(float(np.median(score[~truth])))}"
     )
     caption = (
         f"Probability of the positive class on {_rows(judgement)}, each class for itself. The less the two overlap, "
