@@ -68,12 +68,12 @@ def test_report_and_card_say_what_is_remembered(remembered):
     verdict, rest = words.split("Can the test be trusted?")
 
     assert seen.matters(doc)
-    top = "Without the 100 test rows (33.3 %) that also stand in the training file, ROC AUC is 0."
+    top = "without the 100 test rows (33.3 %) that also stand in the training file, ROC AUC is 0."
     assert top in verdict
     assert "): worse by 0." in verdict
     assert f"{said} 1 stands there with another label only. On the 200 other rows ROC AUC is 0." in rest
     assert "The 200 that are not in the training file (95 %)" in rest
-    assert "Without the 100 test rows" in card.render(doc)
+    assert "without the 100 test rows" in card.render(doc)
     assert "100 of 300 test rows" not in card.render(doc)
 
 
