@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from steps.data.accepting import ACCEPTABLE
+from steps.judging import pages
 from steps.judging.words import count, counted, number, percent, printable, short
 from steps.records import Check
 
 TEMPLATES = Path(__file__).parent / "templates"
-LOOK = Path(__file__).parents[1] / "judging" / "templates" / "look.css"  # the one look of every page
 COLUMNS_LISTED = FIGURES_LISTED = 12
 SHARES = {"share"}  # figures that are shares of rows
 NAMES_OF_FIGURES = {
@@ -36,11 +33,9 @@ def checks_html(checks: Iterable[Check]) -> str:
     """A self-contained page: the verdict, what stops training, what to look at, and what is in order, folded."""
     listed = list(checks)
     by_level = {level: [check for check in listed if check.level == level] for level in ("refused", "warning", "ok")}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template("checks.html").render(
-        look=Markup(LOOK.read_text(encoding="utf-8")),  # noqa: S704 (our own file)
+    return pages.render(
+        "checks.html",
+        TEMPLATES,
         verdict=_verdict(len(by_level["refused"]), len(by_level["warning"])),
         asked=f"{counted(len(listed), 'question')} about the two files, asked before anything is learned.",
         parts=[

@@ -14,7 +14,6 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -23,7 +22,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
 
-LOOK = Path(__file__).parent / "templates" / "look.css"
+from steps.judging import pages
+
 NAMES = ("ink", "paper", "muted", "line", "accent", "warning", *(f"series-{at}" for at in range(1, 9)))
 COLOUR = {name: f"#{0xA1B2C0 + at:06x}" for at, name in enumerate(NAMES)}
 """Placeholder of each custom property; colours that nothing else has."""
@@ -107,7 +107,7 @@ class Plot:
 
 def light_colours() -> dict[str, str]:
     """The custom properties' values in light mode, read from `look.css`, where colours are written."""
-    first = LOOK.read_text(encoding="utf-8").split("}", 1)[0]
+    first = pages.LOOK.read_text(encoding="utf-8").split("}", 1)[0]
     return {name: value for name, value in re.findall(r"--([\w-]+):\s*(#[0-9a-fA-F]{6})\s*;", first) if name in NAMES}
 
 

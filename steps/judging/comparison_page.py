@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
-from steps.judging import comparison_words, sorting, words
-from steps.judging.canvas import COLOUR, LOOK, WIDTH, Plot, axes, draw, label
+from steps.judging import comparison_words, pages, sorting, words
+from steps.judging.canvas import COLOUR, WIDTH, Plot, axes, draw, label
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
 
-TEMPLATES = Path(__file__).parent / "templates"
 DRAWN = 30  # versions in the plot; the table has all
 ROW_HEIGHT, FRAME = 26, 88  # px of a version, and of what stands around them
 NAMED_FIRST = ("roc_auc", "log_loss", "accuracy", "f1")  # beside the primary figure
@@ -34,13 +31,10 @@ def render(doc: Doc, plot: Plot | None) -> str:
         doc: as `steps.judging.comparison` describes it.
         plot: of the same; None where no version could be judged.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
     judged = [each for each in doc["versions"] if each["figures"]]
     others = [name for name in NAMED_FIRST if name != doc["metric"]][:FIGURES_SHOWN]
-    return environment.get_template("comparison.html").render(
-        look=Markup(LOOK.read_text(encoding="utf-8")),  # noqa: S704 (our own file)
+    return pages.render(
+        "comparison.html",
         script=Markup(sorting.SCRIPT),  # noqa: S704 (our own file)
         name=words.printable(doc["name"]),
         target=words.printable(doc["dataset"]["target"]),

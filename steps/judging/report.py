@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from steps.judging import cuts, reliability, seen, sorting, summary, treated, verdict, versus, where, words
-from steps.judging.canvas import LOOK, Plot
+from steps.judging import cuts, pages, reliability, seen, sorting, summary, treated, verdict, versus, where, words
+from steps.judging.canvas import Plot
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
 
-TEMPLATES = Path(__file__).parent / "templates"
 CLASSES_LISTED = 100
 KIB = 1024
 LEADERBOARD_FIGURES = 4  # columns of figures in the list of candidates
@@ -28,12 +25,9 @@ def render(doc: Mapping[str, Any], plots: Sequence[Plot]) -> str:
         doc: as `steps.judging.document` describes it.
         plots: drawn from the same judgement.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
     target = str(doc["dataset"]["target"])
-    return environment.get_template("report.html").render(
-        look=Markup(LOOK.read_text(encoding="utf-8")),  # noqa: S704 (our own file)
+    return pages.render(
+        "report.html",
         doc=doc,
         two=doc["model"]["positive"] is not None,
         target={"whole": words.printable(target), "short": words.short(target)},
