@@ -164,10 +164,10 @@ class InputSchema:
                 result = cells.convert(
                     frame.iloc[:, position[column.name]], column.kind, column.spelling, self.missing_tokens
                 )
-                unseen = _unseen_rows(column, result)
+                unseen = unseen_rows(column, result)
                 problems += cell_problems(column.name, result.wrong, where, column.spelling)
                 if unseen and self.unseen_category == "reject":
-                    problems += cell_problems(column.name, {"unseen_category": unseen}, where)
+                    problems += cell_problems(column.name, {"unseen_category": [*unseen]}, where)
                 if not result.wrong:
                     converted[column.name], seen = _against_training(column, result, unseen, self.unseen_category)
                     notices += seen
@@ -225,16 +225,16 @@ def _shape_problems(rows: int, repeated: list[str], absent: list[str], where: st
     return problems
 
 
-def _unseen_rows(column: Column, result: Converted) -> list[int]:
+def unseen_rows(column: Column, result: Converted) -> Sequence[int]:
     """1-based rows with a category, or a boolean's word, that training has not seen."""
     if column.kind is not Kind.CATEGORY:
         return result.unseen
     texts = result.values  # noqa: PD011 (a field of ours)
-    return [int(at) + 1 for at in np.flatnonzero(texts.notna() & ~texts.isin(column.categories))]
+    return _rows(texts.notna() & ~texts.isin(column.categories))
 
 
 def _against_training(
-    column: Column, result: Converted, unseen: list[int], policy: UnseenCategory
+    column: Column, result: Converted, unseen: Sequence[int], policy: UnseenCategory
 ) -> tuple[pd.Series, list[Notice]]:
     """What training has not seen is counted and named; unseen categories become missing where the policy says so.
 

@@ -12,9 +12,9 @@ from types import MappingProxyType
 import pandas as pd
 
 from pyfunc import cells
-from pyfunc.cells import Kind
+from pyfunc.cells import Converted, Kind
 from pyfunc.errors import Problem, quoted, rows_named
-from pyfunc.schema import FIX_OF, WHAT_OF, Column, InputSchema, UnseenCategory
+from pyfunc.schema import FIX_OF, WHAT_OF, Column, InputSchema, UnseenCategory, unseen_rows
 from steps.data.accepting import accepted
 from steps.data.balance import balance_checks
 from steps.data.columns import doubtful, duplicate_columns, left_out, near_identifier
@@ -101,11 +101,12 @@ def compare(
     are_labels_good = target is not None and not any(check.level == "refused" for check in checks)
     checks += [_columns_in_one_file(found, train, test, target), _columns_left(found)]
     converted, mismatch = _converted(found, test)
-    checks += [mismatch, _unseen(found, converted, test, unseen_category)]
+    checks += [mismatch, _unseen(found, converted, unseen_category)]
     known = {column.name: convert(train[column.name], column.kind, column.spelling)[0] for column in found.columns}
     shared = None
     if known and mismatch.level == "ok" and set(converted) == set(known):
-        both = _Both(found, train, test, known, converted)
+        judged = {name: result.values for name, result in converted.items()}  # noqa: PD011 (a field of ours)
+        both = _Both(found, train, test, known, judged)
         statistics, shared = _statistics(both, target if are_labels_good else None)
         checks += statistics
     checks += [*doubtful(found), *left_out(found), near_identifier(found, known), duplicate_columns(known)]
@@ -194,31 +195,27 @@ def _columns_left(found: Features) -> Check:
     return Check("no_columns", "refused", "No column is left to learn from.", fix=fix)
 
 
-def _converted(found: Features, test: pd.DataFrame) -> tuple[dict[str, pd.Series], Check]:
+def _converted(found: Features, test: pd.DataFrame) -> tuple[dict[str, Converted], Check]:
     """The test file's columns in the training file's types, and which of them do not convert."""
-    values: dict[str, pd.Series] = {}
+    made: dict[str, Converted] = {}
     wrong: dict[str, str] = {}
     for column in found.columns:
         if column.name in test.columns:
-            values[column.name], faulty = convert(test[column.name], column.kind, column.spelling)
+            made[column.name] = cells.convert(test[column.name], column.kind, column.spelling)
+            faulty = made[column.name].wrong
             if faulty:
                 faults = "; ".join(f"{WHAT_OF[code]} in {rows_named(rows)}" for code, rows in faulty.items())
                 wrong[column.name] = f"'{column.name}' {faults} (training: {column.kind})"
                 fix = FIX_OF[next(iter(faulty))]
     if wrong:
-        return values, Check("type_mismatch", "refused", f"{'. '.join(wrong.values())}.", tuple(wrong), fix)
-    return values, Check("type_mismatch", "ok", "The columns of both files hold the same kinds of values.")
+        return made, Check("type_mismatch", "refused", f"{'. '.join(wrong.values())}.", tuple(wrong), fix)
+    return made, Check("type_mismatch", "ok", "The columns of both files hold the same kinds of values.")
 
 
-def _unseen(found: Features, converted: dict[str, pd.Series], test: pd.DataFrame, policy: UnseenCategory) -> Check:
+def _unseen(found: Features, converted: dict[str, Converted], policy: UnseenCategory) -> Check:
     """Test categories, and words of booleans, that training has not seen, and what becomes of them."""
-    counts = {}
-    for column in found.columns:
-        if column.kind is Kind.CATEGORY and column.name in converted:
-            values = converted[column.name]
-            counts[column.name] = int((values.notna() & ~values.isin(column.categories)).sum())
-        elif column.kind is Kind.BOOLEAN and column.name in test.columns:
-            counts[column.name] = len(cells.convert(test[column.name], column.kind, column.spelling).unseen)
+    columns = [column for column in found.columns if column.name in converted]
+    counts = {column.name: len(unseen_rows(column, converted[column.name])) for column in columns}
     unseen = tuple(name for name, count in counts.items() if count)
     if not unseen:
         return Check("unseen_category", "ok", "Every category of the test file is in the training file.")
