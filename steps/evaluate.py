@@ -23,7 +23,7 @@ import pandas as pd
 
 from pyfunc.errors import SchemaMismatchError
 from pyfunc.model import Scorer, decide
-from steps import compare, ingest, process, tracking
+from steps import compare, ingest, loading, process, tracking
 from steps.data.kinds import joined
 from steps.judging import answers, card, comparing, contest, fairness, looking, plots, report, sensitive
 from steps.judging.answers import Answers, Judgement
@@ -67,7 +67,7 @@ def evaluate_into(run: StepRun, model_uri: str, dataset: Dataset, name: str, com
             tracking.TEST_SHA256: dataset.test_sha256,
         }
     )
-    scorer = contest.load(model_uri)
+    scorer = loading.load(model_uri)
     problem = contest.mismatch(scorer.schema.target, dataset.schema.target)
     if problem:
         raise SchemaMismatchError(problem)

@@ -16,8 +16,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from pyfunc.errors import GateNotPassedError, ModelUnavailableError, Problem, TrainingRefusedError, quoted
-from steps import ingest, reload, tracking, versions
-from steps.judging import answers, contest, intervals, metrics, words
+from steps import ingest, loading, reload, tracking, versions
+from steps.judging import answers, intervals, metrics, words
 from steps.kept import Kept, evaluation_of
 from steps.versions import Registered
 
@@ -149,7 +149,7 @@ def _require_allowed(version: Registered, own: Kept | None) -> None:
 
 def _require_answers(version: Registered, own: Kept | None) -> None:
     """It loads here and elsewhere, and answers as it was evaluated; a row of its own where nobody kept the answers."""
-    contest.load(version.uri)  # says what is the matter; the fresh process only that something is
+    loading.load(version.uri)  # says what is the matter; the fresh process only that something is
     expected = _evaluated(own) if own else None
     if own is not None and expected is not None:
         reload.require_same(version.uri, expected, own.dataset_run_id)

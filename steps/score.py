@@ -15,18 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-import mlflow
 import numpy as np
 import pandas as pd
-from mlflow.exceptions import MlflowException
 
-from pyfunc.errors import FileRefusedError, ModelUnavailableError, Problem
-from pyfunc.model import Scorer
+from pyfunc.errors import FileRefusedError, Problem
 from pyfunc.schema import Notice
 from steps import process, tracking
 from steps.data.files import fetch
 from steps.data.formats import FileFormat
 from steps.data.readers import MAX_COLUMNS, MAX_MIB, read
+from steps.loading import load
 from steps.settings import Settings
 from steps.tracking import StepRun
 
@@ -35,6 +33,7 @@ ENDINGS = (".csv", ".csv.gz", ".parquet")
 NOTICED = ("extra_columns", "unseen_category", "out_of_range", "missing_value")  # counted on the run
 OF_ROWS = ("unseen_category", "out_of_range", "missing_value")  # notices about single rows
 YES_NO = ("false", "true")
+FIX_MODEL = "Name a model such as models:/crisol@champion, models:/crisol/3 or runs:/<id>/model."
 log = logging.getLogger(__name__)
 
 
@@ -88,7 +87,7 @@ def score_into(
     target = Path(out).expanduser()
     cut = _checked(target, threshold, warnings)
     content, name = fetch(data, "data", max_mib)
-    scorer = _scorer(model)
+    scorer = load(model, FIX_MODEL)
     commas, like = scorer.schema.decimal_comma_names, FileFormat.of_model(scorer.read_as)
     table = read(content, name, max_mib=max_mib, max_columns=max_columns, decimal_comma=commas, like=like)
     answers, notices = scorer.answer(table.frame, name, cut)
@@ -176,24 +175,6 @@ def _checked(out: Path, threshold: str, warnings: str) -> float | None:
     if problems:
         raise FileRefusedError(*problems)
     return cut
-
-
-def _scorer(model: str) -> Scorer:
-    """The scorer inside a logged model."""
-    fix = "Name a model such as models:/crisol@champion, models:/crisol/3 or runs:/<id>/model."
-    try:
-        loaded = mlflow.pyfunc.load_model(model)
-    except (MlflowException, OSError, ImportError) as error:  # not ours: those say themselves what is wrong
-        what = f"'{model}' cannot be loaded ({type(error).__name__})."
-        raise ModelUnavailableError(Problem("model_unavailable", what, "model", fix)) from error
-    try:
-        scorer = getattr(loaded.unwrap_python_model(), "scorer", None)
-    except MlflowException:  # another flavour
-        scorer = None
-    if not isinstance(scorer, Scorer):
-        what = f"'{model}' is a model of another program."
-        raise ModelUnavailableError(Problem("model_foreign", what, "model", fix))
-    return scorer
 
 
 def _counts(notices: Iterable[Notice]) -> dict[str, float]:

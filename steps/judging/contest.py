@@ -9,7 +9,6 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
-import yaml
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -18,38 +17,17 @@ from pyfunc.errors import ModelUnavailableError, Problem, ProjectError, SchemaMi
 from pyfunc.model import TWO_CLASSES, Scorer, decide
 from pyfunc.schema import InputSchema, Target
 from steps import tracking
-from steps.data import datasets, readers
-from steps.data.formats import FileFormat
+from steps.data import datasets
 from steps.judging import answers
 from steps.judging.answers import Answers
 from steps.judging.document import Origin, Rival
 from steps.judging.metrics import HIGHER_IS_BETTER, Ints
+from steps.loading import load
 from steps.records import Dataset
 from steps.versions import ABSENT
 
 PAGE = 1000
-UNREADABLE = (ImportError, AttributeError, TypeError, ValueError, KeyError)  # what pickles of other libraries raise
 log = logging.getLogger(__name__)
-
-
-def load(uri: str) -> Scorer:
-    """Load one of our models.
-
-    Raises:
-        ModelUnavailableError: no such model, or none of ours.
-        ArtifactMismatchError: its files are not those that were saved.
-    """
-    try:
-        model = mlflow.pyfunc.load_model(uri).unwrap_python_model()
-    except (MlflowException, OSError, yaml.YAMLError, *UNREADABLE) as error:
-        what = f"The model cannot be loaded ({type(error).__name__})."
-        fix = "Give the URI that `train` has answered, or models:/<name>/<version>."
-        raise ModelUnavailableError(Problem("model_unavailable", what, uri, fix)) from error
-    scorer = getattr(model, "scorer", None)
-    if not isinstance(scorer, Scorer):
-        what = "The model was not made by this project: it has no schema and no probabilities to judge."
-        raise ModelUnavailableError(Problem("model_foreign", what, uri, "Give the URI that `train` has answered."))
-    return scorer
 
 
 def judged(scorer: Scorer, frame: pd.DataFrame, y: Ints, at: int | None) -> Answers:
@@ -196,7 +174,7 @@ def raw_test(dataset: Dataset) -> pd.DataFrame:
         ModelUnavailableError: the dataset's run does not have the file any more.
     """
     _, test = datasets.raw(dataset.run_id)
-    return readers.read(test.content, test.name, like=FileFormat.of_model(dataset.read_as)).frame
+    return datasets.as_sent(dataset, test)
 
 
 def _leaderboard(run_id: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from pyfunc.errors import Problem, ProjectError, SchemaMismatchError
 from pyfunc.model import Scorer
-from steps import kept
+from steps import kept, loading
 from steps.judging import answers, contest, intervals
 from steps.judging.answers import Answers
 from steps.judging.intervals import Figure
@@ -104,7 +104,7 @@ def lineup(listed: Sequence[Registered], dataset: Dataset) -> Lineup:
             metric = before.metric if before is not None else ""
         try:
             judged = _only(contest.judged(scorer, frame, dataset.y_test, at))
-        except contest.UNREADABLE as error:  # a pipeline that other versions of its libraries made
+        except loading.UNREADABLE as error:  # a pipeline that other versions of its libraries made
             entries.append(Entry(version, before, reason=f"It does not answer here ({type(error).__name__})."))
             continue
         learner = str(scorer.package.manifest.get("model") or "")

@@ -12,7 +12,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from pyfunc.errors import ModelUnavailableError
-from steps import compare, evaluate, ingest, promote, reload, tracking, versions
+from steps import compare, evaluate, ingest, loading, promote, reload, tracking, versions
 from steps.judging import contest, resampling
 from steps.judging.metrics import METRICS
 from tests.steps.judging import models
@@ -25,7 +25,7 @@ def _quick(monkeypatch):
     """Few resamples, and the fresh process stood in for by this one."""
 
     def here(model_uri: str, dataset_run_id: str):
-        scorer = contest.load(model_uri)
+        scorer = loading.load(model_uri)
         return scorer.answer(ingest.load(dataset_run_id).test, "rows")[0].filter(like="probability_")
 
     monkeypatch.setattr(resampling, "RESAMPLES", 200)

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from pyfunc.errors import GateNotPassedError, ModelUnavailableError, ProjectError, TrainingRefusedError
-from steps import evaluate, ingest, kept, promote, reload, tracking, versions
-from steps.judging import contest, resampling
+from steps import evaluate, ingest, kept, loading, promote, reload, tracking, versions
+from steps.judging import resampling
 from tests.steps.judging import models
 
 REAL = reload.probabilities
@@ -24,7 +24,7 @@ def _quick(monkeypatch):
     """Few resamples, and the fresh process stood in for by this one."""
 
     def here(model_uri: str, dataset_run_id: str):
-        scorer = contest.load(model_uri)
+        scorer = loading.load(model_uri)
         rows = ingest.load(dataset_run_id).test if dataset_run_id else scorer.schema.example()
         return scorer.answer(rows, "rows")[0].filter(like="probability_")
 

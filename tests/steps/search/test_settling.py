@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from pyfunc.estimators import Calibrated
-from steps import tracking, train
-from steps.judging import contest
+from steps import loading, tracking, train
 from steps.judging.metrics import figures
 from steps.search import settling, workers
 from steps.search.race import Tried, splits_of
@@ -54,7 +53,7 @@ def trained(store, monkeypatch):
         monkeypatch.setattr(train, "race", lambda *given: iter([raced(data, given[-1], by)]))
         monkeypatch.setattr(settling, "recalibrated", here)
         candidate = train.train(data, {"models": "lr", **options})
-        package = contest.load(candidate.model_uri).package
+        package = loading.load(candidate.model_uri).package
         return candidate, package, store.client.get_run(candidate.run_id)
 
     return run
