@@ -28,6 +28,7 @@ from steps.records import Evaluation, ModelVersion
 from steps.rollback import Rollback
 from steps.search.plan import PROMOTE_MODES
 from steps.tracking import StepRun
+from steps.versions import versions_of
 
 DEFAULT_MODE = "auto"
 DEFAULT_NAME = "crisol"
@@ -150,7 +151,7 @@ def _register(client: MlflowClient, evaluation: Evaluation, decision: gate.Decis
     info = mlflow.models.get_model_info(evaluation.model_uri)
     kept.keep(client, evaluation.run_id, info.model_id)
     description = _description(evaluation, decision)
-    known = _version_of(client, evaluation.model_uri, name)
+    known = _version_of(evaluation.model_uri, name)
     if known is not None:
         for key, value in tags.items():
             client.set_model_version_tag(name, known, key, value)
@@ -182,13 +183,10 @@ def _decided_in_training(client: MlflowClient, model_uri: str) -> dict[str, str]
     return {name: tags[name] for name in names if name in tags}
 
 
-def _version_of(client: MlflowClient, model_uri: str, name: str) -> str | None:
+def _version_of(model_uri: str, name: str) -> str | None:
     """The version that already stands for a logged model, so that promoting twice registers once."""
-    quoted = name.replace("'", "''")
-    for version in client.search_model_versions(f"name='{quoted}'"):
-        if version.tags.get(tracking.MODEL_URI) == model_uri:
-            return str(version.version)
-    return None
+    registered = versions_of(name)
+    return next((each.version for each in registered if each.tags.get(tracking.MODEL_URI) == model_uri), None)
 
 
 def _move_aliases(client: MlflowClient, name: str, version: str, champion: str | None) -> None:

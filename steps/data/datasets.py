@@ -27,9 +27,10 @@ from mlflow.tracking import MlflowClient
 from pyfunc.errors import ModelUnavailableError, Problem, TrainingRefusedError
 from pyfunc.schema import SCHEMA_FORMAT, InputSchema
 from steps import tracking
+from steps.data.formats import FileFormat
 from steps.data.options import Options, options_of
 from steps.data.profile import encode
-from steps.data.readers import READER_FORMAT
+from steps.data.readers import READER_FORMAT, read
 from steps.records import Check, Dataset, SharedRows
 
 SUMMARY_FILE = "summary.json"
@@ -187,6 +188,11 @@ def raw(run_id: str) -> tuple[Source, Source]:
             files = sorted(tracking.artifact(found, f"{tracking.RAW}/{part}", str(folder)).iterdir())
             sources.append(Source(files[0].read_bytes(), files[0].name))
     return sources[0], sources[1]
+
+
+def as_sent(dataset: Dataset, source: Source) -> pd.DataFrame:
+    """One of a dataset's original files, read as the training file was; its rows are in the dataset's order."""
+    return read(source.content, source.name, like=FileFormat.of_model(dataset.read_as)).frame
 
 
 def _targeted(run_id: str) -> Run:

@@ -14,9 +14,8 @@ from pyfunc import cells
 from pyfunc.cells import Kind
 from pyfunc.errors import Problem, TrainingRefusedError
 from pyfunc.schema import Column, InputSchema
-from steps.data import datasets, readers
+from steps.data import datasets
 from steps.data.describing import describe
-from steps.data.formats import FileFormat
 from steps.data.kinds import entries
 from steps.data.targets import nearest
 from steps.judging.parts import Cut, cut
@@ -94,11 +93,8 @@ def columns(text: str, dataset: Dataset, reads: InputSchema) -> tuple[Sensitive,
 
 def _sent(dataset: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and test file as they were sent; their rows are in the dataset's order."""
-    like = FileFormat.of_model(dataset.read_as)
-    train, test = (
-        readers.read(source.content, source.name, like=like).frame for source in datasets.raw(dataset.run_id)
-    )
-    return train, test
+    train, test = datasets.raw(dataset.run_id)
+    return datasets.as_sent(dataset, train), datasets.as_sent(dataset, test)
 
 
 def _of_file(name: str, train: pd.Series, test: pd.Series) -> Cut | None:

@@ -1,6 +1,6 @@
 """Where the model fails: parts of the test rows whose log loss is higher than that of the other rows, beyond chance.
 
-Every part of every column that the model reads is asked (`cuts`), and every pair of parts of two columns. A part's
+Every part of every column that the model reads is asked (`parts`), and every pair of parts of two columns. A part's
 p-value is one-sided and that of shuffling the rows' losses: their mean over so many rows drawn without replacement has
 a known mean, variance and skewness, and the Pearson type III distribution with these stands for it (losses are too
 skewed for a normal one, and so many slices ask for p-values that shuffling itself cannot give). A pair has to be worse

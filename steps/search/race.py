@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from steps.search import budget, workers
 from steps.search.budget import TIME_LIMIT, Finished, Pool
 from steps.search.ensemble import weights_of
 from steps.search.learners import variant_of
+from steps.search.workers import Outcome
 
 FOLDS = 5
 PREPARE_LIMIT_S = 60.0  # for PyCaret's set-up of small tables, which is not part of the budget, on a busy machine
@@ -99,11 +100,8 @@ def blend(tried: Sequence[Tried], y: np.ndarray[Any, Any], folder: Path) -> Trie
     if len(weights) < 2:  # noqa: PLR2004
         return None
     parts = tuple((tried[at].model, tried[at].number, variant_of(tried[at].model), w) for at, w in weights.items())
-    with Pool(folder, 1) as pool:
-        pool.start(workers.assemble, parts, limit_s=BLEND_LIMIT_S)
-        (finished,) = pool.next(time.monotonic() + BLEND_LIMIT_S)
-    if finished.outcome.error:
-        log.warning("the blend could not be put together: %s", finished.outcome.error)
+    finished = _put_together("blend", folder, workers.assemble, parts)
+    if finished is None:
         return None
     return Tried(
         model=BLEND,
@@ -122,13 +120,19 @@ def blend(tried: Sequence[Tried], y: np.ndarray[Any, Any], folder: Path) -> Trie
 
 def recalibrated(tried: Tried, recalibration: Recalibration, folder: Path) -> Path | None:
     """The pickled pipeline of a candidate with a map behind it; None where it could not be made."""
+    finished = _put_together("recalibrated model", folder, workers.recalibrate, tried.pipeline.name, recalibration)
+    return None if finished is None else folder / workers.CALIBRATED
+
+
+def _put_together(what: str, folder: Path, work: Callable[..., Outcome], *arguments: Any) -> Finished | None:
+    """A pipeline made of fitted ones, in a worker of its own, which can read their pickles; None where it failed."""
     with Pool(folder, 1) as pool:
-        pool.start(workers.recalibrate, tried.pipeline.name, recalibration, limit_s=BLEND_LIMIT_S)
+        pool.start(work, *arguments, limit_s=BLEND_LIMIT_S)
         (finished,) = pool.next(time.monotonic() + BLEND_LIMIT_S)
     if finished.outcome.error:
-        log.warning("the recalibrated model could not be put together: %s", finished.outcome.error)
+        log.warning("the %s could not be put together: %s", what, finished.outcome.error)
         return None
-    return folder / workers.CALIBRATED
+    return finished
 
 
 def _run(
