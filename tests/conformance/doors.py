@@ -146,7 +146,7 @@ def in_score(folder: Path, scorer: Scorer, body: bytes, format_: str) -> Outcome
     data.write_bytes(body)
     out.unlink(missing_ok=True)
     try:
-        with mock.patch.object(score, "_scorer", return_value=scorer):  # loading takes longer than scoring
+        with mock.patch.object(score, "load", return_value=scorer):  # loading takes longer than scoring
             done = score.score_into(cast("StepRun", NoRun()), str(data), str(out), "models:/crisol@champion")
     except ProjectError as error:
         assert not out.exists()
