@@ -69,10 +69,12 @@ def fitted(schema: InputSchema, seed: int) -> Any:
     return pipeline.fit(enforced, y)
 
 
-def register(name: str, alias: str | None = "champion", seed: int = 0, schema: InputSchema = SCHEMA) -> str:
-    """Log and register a model in the active store; its version."""
+def register(
+    name: str, alias: str | None = "champion", seed: int = 0, schema: InputSchema = SCHEMA, pipeline: Any = None
+) -> str:
+    """Log and register a model in the active store, by default one fitted to made-up rows; its version."""
     with tempfile.TemporaryDirectory() as folder, mlflow.start_run(run_name="a model") as run:
-        package.save(Path(folder), fitted(schema, seed), schema, 0.5)
+        package.save(Path(folder), fitted(schema, seed) if pipeline is None else pipeline, schema, 0.5)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(PROJECT / "pyfunc" / "entry.py"),

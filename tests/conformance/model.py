@@ -7,28 +7,22 @@ the matrix follows them.
 from __future__ import annotations
 
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any, Self
 
 import cloudpickle
-import mlflow
 import numpy as np
 import pandas as pd
-from mlflow.tracking import MlflowClient
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pyfunc import package
-from pyfunc.model import PACKAGE_ARTIFACT, signature
 from pyfunc.schema import InputSchema
 from steps.data.profile import encode, profile
 from steps.data.readers import read
+from tests.api import served
 
-PROJECT = Path(package.__file__).parents[1]
 NAME, TARGET = "crisol", "paid"
 ROWS = 300
 NS_PER_YEAR = 3.2e16
@@ -117,19 +111,5 @@ def pickled(pipeline: Pipeline) -> bytes:
 def register() -> str:
     """Train, log and register the model as champion in the active store; its URI."""
     schema, pipeline = trained()
-    with tempfile.TemporaryDirectory() as folder, mlflow.start_run(run_name="a model") as run:
-        package.save(Path(folder), pickled(pipeline), schema, 0.5)
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(PROJECT / "pyfunc" / "entry.py"),
-            artifacts={PACKAGE_ARTIFACT: folder},
-            code_paths=[str(PROJECT / "pyfunc")],
-            signature=signature(schema),
-            input_example=schema.example(),
-            pip_requirements=[],
-        )
-    client = MlflowClient()
-    client.create_registered_model(NAME)
-    made = client.create_model_version(NAME, info.model_uri, run.info.run_id, model_id=info.model_id)
-    client.set_registered_model_alias(NAME, "champion", made.version)
+    served.register(NAME, schema=schema, pipeline=pickled(pipeline))
     return f"models:/{NAME}@champion"
