@@ -20,8 +20,9 @@ from pyfunc.errors import ModelUnavailableError, Problem
 from pyfunc.schema import Target
 from steps import ingest, tracking
 from steps.data import kinds, options
+from steps.data.lists import entries
 from steps.data.options import Options, options_of
-from steps.data.targets import nearest
+from steps.data.targets import nearest, not_beside
 from steps.ingest import Source, Summary
 from steps.judging import sensitive
 
@@ -102,15 +103,10 @@ def option_problems(found: Summary, target: str, given: Mapping[str, str]) -> li
     if target and target not in names:
         what = "The target is not a column of the training file."
         problems.append(Problem("target_missing", what, "target", nearest(target, names)))
-    asked = (
-        ("ignored_unknown", "ignore", "is to be ignored", kinds.entries(given.get("ignore", ""))),
-        ("kinds_unknown", "kinds", "has a kind on request", kinds.kinds_in(given.get("kinds", ""))),
-    )
-    for code, where, said, columns in asked:
-        for name in columns:
-            if name not in names or name == (target or found.target):
-                what = f"'{name[:80]}' {said}, but is no column beside the target."
-                problems.append(Problem(code, what, where, nearest(name, names)))
+    goal = target or found.target
+    ignored, asked = entries(given.get("ignore", "")), kinds.kinds_in(given.get("kinds", ""))
+    problems += not_beside(goal, names, ignored, "ignore", "ignored_unknown", "is to be ignored")
+    problems += not_beside(goal, names, asked, "kinds", "kinds_unknown", "has a kind on request")
     return [*problems, *options.problems_with(given)]
 
 

@@ -24,7 +24,7 @@ import pandas as pd
 from pyfunc.errors import SchemaMismatchError
 from pyfunc.model import Scorer, decide
 from steps import compare, ingest, loading, process, tracking
-from steps.data.kinds import joined
+from steps.data.lists import joined
 from steps.judging import answers, card, comparing, contest, fairness, looking, plots, report, sensitive
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import Plot

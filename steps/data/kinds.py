@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyfunc.cells import Kind
 from pyfunc.errors import Problem, quoted
+from steps.data.lists import entries, joined
 
 OFFERED = tuple(kind for kind in Kind if kind is not Kind.CONSTANT)  # a column cannot be made constant
 ENTRY = re.compile(rf"(?P<name>.+):(?P<kind>{'|'.join(Kind)})(?::(?P<format>.+))?", re.DOTALL)
@@ -56,19 +55,6 @@ def text_of(kinds: Mapping[str, Asked]) -> str:
     return joined(
         f"{name}:{asked.kind}" + (f":{asked.format}" if asked.format else "") for name, asked in sorted(kinds.items())
     )
-
-
-def entries(text: str) -> tuple[str, ...]:
-    """Entries separated by commas, each once; those with commas of their own stand in double quotes."""
-    parts = next(csv.reader([text.replace("\n", " ")], skipinitialspace=True), [])
-    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
-
-
-def joined(parts: object) -> str:
-    """The text that `entries` reads back."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(parts)  # type: ignore[arg-type]
-    return line.getvalue()
 
 
 def _problem(entry: str) -> Problem | None:

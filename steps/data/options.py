@@ -10,6 +10,7 @@ from pyfunc.errors import Problem, TrainingRefusedError
 from pyfunc.schema import UnseenCategory
 from steps.data import accepting, kinds
 from steps.data.kinds import Asked
+from steps.data.lists import entries, joined
 
 TEXTS = ("ignore", "kinds", "unseen_category", "accept")  # the parameters, as `main`, `ingest`, /upload and /train take
 POLICIES: tuple[UnseenCategory, ...] = get_args(UnseenCategory)
@@ -28,7 +29,7 @@ class Options:
     def texts(self) -> dict[str, str]:
         """The parameters that give these options again; the same options give the same texts."""
         return {
-            "ignore": kinds.joined(sorted(set(self.ignore))),
+            "ignore": joined(sorted(set(self.ignore))),
             "kinds": kinds.text_of(self.kinds),
             "unseen_category": self.unseen_category,
             "accept": ",".join(sorted(set(self.accept))),
@@ -52,7 +53,7 @@ def options_of(given: Mapping[str, str]) -> Options:
         raise TrainingRefusedError(*problems)
     policy = given.get("unseen_category", "").strip()
     return Options(
-        kinds.entries(given.get("ignore", "")),
+        entries(given.get("ignore", "")),
         kinds.kinds_in(given.get("kinds", "")),
         next((known for known in POLICIES if known == policy), DEFAULT_POLICY),
         accepting.codes_in(given.get("accept", "")),
@@ -73,4 +74,4 @@ def problems_with(given: Mapping[str, str]) -> list[Problem]:
 
 def list_text(name: str, parts: Collection[str]) -> str:
     """One parameter's text from the items of a list."""
-    return kinds.joined(parts) if name in ("ignore", "kinds", "sensitive") else ",".join(parts)
+    return joined(parts) if name in ("ignore", "kinds", "sensitive") else ",".join(parts)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.cells import Kind
-from pyfunc.errors import TrainingRefusedError, quoted, rows_named
+from pyfunc.errors import Problem, TrainingRefusedError, quoted, rows_named
 from pyfunc.schema import InputSchema
 from steps.data.profile import Labels, convert, encode, labels_of, target_of
 from steps.records import Check
@@ -48,6 +48,27 @@ def near_names(name: str, names: Iterable[str]) -> list[str]:
     """The names that look like a wanted one, the likest first, whatever the case."""
     folded = {other.casefold(): other for other in names}
     return [folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=NEAR_NAMES, cutoff=0.5)]
+
+
+def not_beside(
+    target: str | None, columns: Iterable[str], names: Iterable[str], where: str, code: str, said: str
+) -> list[Problem]:
+    """Names in a parameter that are no column, or the target itself.
+
+    Args:
+        target: the column to predict.
+        columns: all there are, with or without the target.
+        names: what the parameter names.
+        where: the parameter.
+        code: of the problems.
+        said: what the parameter wants of a column: `is to be ignored`.
+    """
+    others = [column for column in columns if column != target]
+    return [
+        Problem(code, f"'{name[:80]}' {said}, but is no column beside the target.", where, nearest(name, others))
+        for name in names
+        if name not in others
+    ]
 
 
 def target_missing(train: pd.DataFrame, test: pd.DataFrame, target: str) -> Check:

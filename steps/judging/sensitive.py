@@ -16,8 +16,8 @@ from pyfunc.errors import Problem, TrainingRefusedError
 from pyfunc.schema import Column, InputSchema
 from steps.data import datasets
 from steps.data.describing import describe
-from steps.data.kinds import entries
-from steps.data.targets import nearest
+from steps.data.lists import entries
+from steps.data.targets import not_beside
 from steps.judging.parts import Cut, cut
 from steps.records import Dataset
 
@@ -41,17 +41,7 @@ def problems_with(text: str, names: Sequence[str], target: str) -> list[Problem]
         names: columns of the dataset, with or without its target.
         target: column that is predicted.
     """
-    others = [name for name in names if name != target]
-    return [
-        Problem(
-            "sensitive_unknown",
-            f"'{name[:80]}' is to be compared by, but is no column beside the target.",
-            "sensitive",
-            nearest(name, others),
-        )
-        for name in entries(text)
-        if name not in others
-    ]
+    return not_beside(target, names, entries(text), "sensitive", "sensitive_unknown", "is to be compared by")
 
 
 def check(text: str, schema: InputSchema) -> None:
