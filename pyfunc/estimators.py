@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import expit, logit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
+FEW_VALUES = 10  # a column with no more holds steps, and no curve is laid through them
 LEAST_SAID = 1e-6  # probabilities are kept this far from 0 and 1 where their logarithm is taken
 
 
@@ -59,6 +60,11 @@ class Matrix(BaseEstimator, TransformerMixin):
     def transform(self, frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The matrix."""
         return frame.to_numpy(dtype=np.float64)
+
+
+def smooth_columns(matrix: np.ndarray[Any, Any]) -> list[int]:
+    """Positions of the columns of a matrix (n_rows, n_features) that hold enough values for a curve through them."""
+    return [at for at in range(matrix.shape[1]) if len(np.unique(matrix[:, at])) > FEW_VALUES]
 
 
 class Blend(BaseEstimator, ClassifierMixin):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +27,23 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 import pyfunc
 from pyfunc import package
 from pyfunc.errors import Problem, TrainingRefusedError
-from pyfunc.model import PACKAGE_ARTIFACT, decide, signature
+from pyfunc.model import PACKAGE_ARTIFACT, signature
 from pyfunc.schema import InputSchema
 from steps import ingest, process, tracking
-from steps.judging.metrics import better, figures, gain
+from steps.judging.metrics import better
 from steps.records import Candidate, Dataset, SearchPlan
 from steps.search import budget
+from steps.search.choosing import Ranked, choose, in_order, is_quick, leaderboard, too_slow
+from steps.search.ensemble import LARGEST, SMALL
+from steps.search.outcome import BEHIND, TIME_LIMIT
 from steps.search.plan import DEFAULTS, plan_of
-from steps.search.race import BLEND, Tried, blend, race, splits_of
+from steps.search.race import BLEND, Search, Tried
 from steps.search.settling import Settled, settle
+from steps.search.table import figures_of
 from steps.tracking import StepRun
 
 PROJECT = Path(pyfunc.__file__).resolve().parent.parent
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A candidate with its figures and the run it was logged as."""
-
-    tried: Tried
-    run_id: str
-    figures: Mapping[str, float]
-    folds: pd.DataFrame  # the same figures in each fold
 
 
 def train(dataset: Dataset, options: Mapping[str, str]) -> Candidate:
@@ -73,22 +67,25 @@ def train_into(run: StepRun, dataset: Dataset, options: Mapping[str, str]) -> Ca
     run.params({"dataset": dataset.run_id, **vars(DEFAULTS), **options})
     run.tags({tracking.METRIC: plan.metric, tracking.DATASET_RUN: dataset.run_id})
     log.info(
-        "training rows=%d columns=%d budget=%g s by %s",
+        "training rows=%d columns=%d %s by %s",
         len(dataset.train),
         len(schema.columns),
-        plan.budget_s,
+        f"candidates={plan.candidates}" if plan.candidates else f"budget={plan.budget_s:g} s",
         plan.metric,
     )
     with tracking.scratch() as folder:
-        ranked = _search(run, dataset, schema, plan, folder)
-        best = _choose(ranked, plan)
-        splits = splits_of(dataset.y_train, plan.seed)
-        settled = settle(best.tried, dataset.y_train, schema.target, plan, splits, folder)
-        assert settled.tried.out_of_fold is not None
-        stored = _prefixed(_figures(dataset.y_train, settled.tried.out_of_fold, schema, settled.threshold))
-        _log_leaderboard(run, ranked, best, plan, _as_stored(settled, stored))
-        _log_out_of_fold(run, settled.tried.out_of_fold, schema)
+        search = Search(dataset.train, dataset.y_train, schema, plan, folder)
+        ranked = _search(run, search)
+        best, latency_ms = _fast_enough(ranked, search)
+        settled = settle(best.tried, dataset.y_train, schema.target, plan, search)
+        scores = settled.tried.outcome.out_of_fold
+        assert scores is not None
+        stored = _prefixed(figures_of(dataset.y_train, scores, schema, settled.threshold))
+        table = leaderboard(ranked, best, plan, _as_stored(settled, stored))
+        run.text(table.to_csv(index=False), tracking.LEADERBOARD)
+        _log_out_of_fold(run, scores, schema)
         model_uri = _log_model(settled, schema, plan, dataset.read_as, folder)
+    stored["latency_ms"] = latency_ms
     run.metrics({**stored, "candidates": len(ranked)})
     run.tags({tracking.MODEL: best.tried.model, tracking.MODEL_URI: model_uri, **_settled_tags(settled)})
     return Candidate(
@@ -109,17 +106,16 @@ def _with_positive(schema: InputSchema, positive: str) -> InputSchema:
     return replace(schema, target=replace(schema.target, positive=positive))
 
 
-def _search(run: StepRun, dataset: Dataset, schema: InputSchema, plan: SearchPlan, folder: Path) -> list[Ranked]:
-    """Run the race and log each candidate as it comes out."""
+def _search(run: StepRun, search: Search) -> list[Ranked]:
+    """Run the race and log each candidate as it comes out; then the blends."""
+    plan = search.plan
     ranked: list[Ranked] = []
     best = np.nan
-    splits = splits_of(dataset.y_train, plan.seed)
-    for tried in race(dataset.train, dataset.y_train, plan, folder):
-        one = _judge_and_log(run, tried, dataset.y_train, schema, plan, splits)
+    for tried in search.race():
+        one = _log_candidate(run, tried, plan)
         ranked.append(one)
         if tried.error:
-            how = "cut off by the budget" if tried.error == budget.TIME_LIMIT else f"failed: {tried.error}"
-            log.info("candidate %-9s #%d %s after %.1f s", tried.model, tried.number, how, tried.seconds)
+            log.info("candidate %-9s #%d %s after %.1f s", tried.model, tried.number, _ended(tried), tried.seconds)
             continue
         figure = one.figures[plan.metric]
         if np.isnan(best) or better(plan.metric, figure, best):
@@ -129,117 +125,86 @@ def _search(run: StepRun, dataset: Dataset, schema: InputSchema, plan: SearchPla
             "candidate %-9s #%d %s=%.4f (best %.4f) in %.1f s",
             tried.model, tried.number, plan.metric, figure, best, tried.seconds,
         )  # fmt: skip
-    parts = _in_order([one for one in ranked if not one.tried.error], plan)
-    made = blend([one.tried for one in parts], dataset.y_train, folder) if plan.blend else None
-    if made is not None:
-        ranked.append(_judge_and_log(run, made, dataset.y_train, schema, plan, splits))
-        log.info(
-            "candidate %-9s of %d %s=%.4f",
-            BLEND,
-            len(made.hyperparameters),
-            plan.metric,
-            ranked[-1].figures[plan.metric],
-        )
+    parts = [one.tried for one in in_order([one for one in ranked if not one.tried.error], plan)]
+    for made in _blends(search, parts) if plan.blend else ():
+        ranked.append(_log_candidate(run, made, plan))
+        log.info("candidate %-9s of %d %s=%.4f", BLEND, made.parts, plan.metric, ranked[-1].figures[plan.metric])
     return ranked
 
 
-def _judge_and_log(
-    run: StepRun,
-    tried: Tried,
-    y: np.ndarray[Any, Any],
-    schema: InputSchema,
-    plan: SearchPlan,
-    splits: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]],
-) -> Ranked:
-    """Figures of one candidate, and its run: made when it has ended, so that it is never left RUNNING."""
+def _blends(search: Search, parts: list[Tried]) -> list[Tried]:
+    """The best blend, and a small one where that is large."""
+    made = search.blend(parts, LARGEST)
+    if made is None:
+        return []
+    small = search.blend(parts, SMALL) if made.parts > SMALL else None
+    return [made] if small is None else [made, small]
+
+
+def _fast_enough(ranked: list[Ranked], search: Search) -> tuple[Ranked, float]:
+    """The chosen candidate and the time of a row, measured again where nothing else runs: that is what must hold."""
+    left = list(ranked)
+    while True:
+        best = choose(left, search.y, search.plan)
+        latency_ms = search.latency_ms(best.tried.pipeline)
+        if is_quick(latency_ms, search.plan):
+            return best, latency_ms
+        log.info("candidate %s takes %.2f ms a row: too long", best.tried.name, latency_ms)
+        left = [one for one in left if one is not best]
+        if not any(not one.tried.error for one in left):
+            raise TrainingRefusedError(too_slow([best], search.plan))
+
+
+def _ended(tried: Tried) -> str:
+    """How a candidate without figures has ended, in words."""
+    said = {TIME_LIMIT: "cut off by the budget", BEHIND: "fell behind and was stopped"}
+    return said.get(tried.error or "", f"failed: {tried.error}")
+
+
+def _log_candidate(run: StepRun, tried: Tried, plan: SearchPlan) -> Ranked:
+    """The run of one candidate: made when it has ended, so that it is never left RUNNING."""
     client = MlflowClient()
-    alone = tried.model if tried.model == BLEND else f"{tried.model} defaults"
+    outcome = tried.outcome
     tags = {
         MLFLOW_PARENT_RUN_ID: run.run_id,
-        MLFLOW_RUN_NAME: f"{tried.model} #{tried.number}" if tried.number else alone,
+        MLFLOW_RUN_NAME: f"{BLEND} of {tried.parts}" if tried.model == BLEND else tried.name,
         tracking.STEP: "candidate",
         tracking.MODEL: tried.model,
-        **{f"warnings.{kind}": str(count) for kind, count in tried.warnings.items()},
+        **{f"warnings.{kind}": str(count) for kind, count in outcome.warnings.items()},
     }
-    found: dict[str, float] = {}
     logged = {"seconds": tried.seconds}
-    folds = pd.DataFrame()
-    if tried.out_of_fold is not None:
-        found = _figures(y, tried.out_of_fold, schema, plan.threshold)
-        folds = pd.DataFrame(
-            [_figures(y[judge], tried.out_of_fold[judge], schema, plan.threshold) for _, judge in splits]
-        )
-        spread = {f"cv_{name}_std": float(value) for name, value in folds.std(ddof=1).items()}
-        logged |= {**_prefixed(found), **spread, "size_bytes": tried.pipeline_bytes}
+    if not tried.error:
+        spread = {f"cv_{name}_std": float(value) for name, value in outcome.folds.std(ddof=1).items()}
+        sizes = {"size_bytes": outcome.pipeline_bytes, "latency_ms": outcome.latency_ms}
+        logged |= {**_prefixed(outcome.figures), **spread, **sizes}
     created = client.create_run(run.experiment_id, start_time=tried.started_at_ms, tags=tags)
     run_id = created.info.run_id
     metrics = [Metric(key, value, tried.ended_at_ms, 0) for key, value in logged.items() if np.isfinite(value)]
     params = [
         Param("model", tried.model),
-        *(Param(key, value[: tracking.MAX_PARAM]) for key, value in tried.hyperparameters.items()),
+        *(Param(key, value[: tracking.MAX_PARAM]) for key, value in outcome.hyperparameters.items()),
     ]
     client.log_batch(run_id, metrics, params, [RunTag(tracking.METRIC, plan.metric)])
-    if tried.error:
+    status = RunStatus.FINISHED
+    if tried.error == BEHIND:
+        status = RunStatus.KILLED
+        client.set_tag(run_id, tracking.STOPPED, "The first folds were far behind those of the best candidate.")
+    elif tried.error:
+        status = RunStatus.FAILED
         what, code = f"The candidate ended with: {tried.error}.", "candidate_failed"
-        if tried.error == budget.TIME_LIMIT:
+        if tried.error == TIME_LIMIT:
             what, code = f"The budget cut the candidate off after {tried.seconds:.1f} s.", "candidate_cut_off"
         problem = Problem(code, what, tried.model, "Raise budget_s, or leave it out of models=.")
         tracking.record_problems(run_id, (problem,), tracking.BUG)
     else:
-        client.log_text(run_id, folds.rename_axis("fold").to_csv(), tracking.FOLDS)
-    status = RunStatus.FAILED if tried.error else RunStatus.FINISHED
+        client.log_text(run_id, outcome.folds.rename_axis("fold").to_csv(), tracking.FOLDS)
     client.set_terminated(run_id, RunStatus.to_string(status), end_time=tried.ended_at_ms)
-    return Ranked(tried, run_id, found, folds)
-
-
-def _figures(
-    y: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], schema: InputSchema, threshold: float
-) -> dict[str, float]:
-    """All figures of out-of-fold probabilities (n_rows, n_classes)."""
-    positive = schema.target.positive
-    positive_at = None if positive is None else schema.target.classes.index(positive)
-    return figures(y, scores, decide(scores, schema, threshold), positive_at)
+    return Ranked(tried, run_id)
 
 
 def _prefixed(found: Mapping[str, float]) -> dict[str, float]:
     """Figures under the names they are logged by."""
     return {f"cv_{name}": value for name, value in found.items() if np.isfinite(value)}
-
-
-def _choose(ranked: list[Ranked], plan: SearchPlan) -> Ranked:
-    """The candidate that is logged as the model.
-
-    The best figure wins, but figures differ by luck: of those that fall short of the best by no more than one standard
-    error of their paired differences over the folds, the one with the lowest log loss is taken, because a good ranking
-    with wrong probabilities is not a good classifier. The earlier one wins what ties are left. The blend is taken if
-    no single candidate is as good in log loss, within the same noise, and it is as good in the metric.
-    """
-    usable = [one for one in ranked if not one.tried.error and np.isfinite(one.figures[plan.metric])]
-    if not usable:
-        failures = sorted({one.tried.error for one in ranked if one.tried.error}) or ["none was done in time"]
-        what = f"No candidate of {', '.join(plan.models)} finished within {plan.budget_s:g} s ({', '.join(failures)})."
-        fix = "Raise budget_s, send fewer rows, or name faster learners such as models=lr,lightgbm."
-        raise TrainingRefusedError(Problem("no_candidate", what, "search", fix))
-    singles = _in_order([one for one in usable if one.tried.model != BLEND], plan)
-    best = min(singles, key=lambda one: gain(plan.metric, 0.0, one.figures[plan.metric]))
-    equals = [one for one in singles if _is_as_good(one, best, plan.metric)]
-    single = best if plan.metric == "log_loss" else min(equals, key=lambda one: one.figures["log_loss"])
-    for blended in usable:
-        is_simple_enough = _is_as_good(single, blended, "log_loss")
-        if blended.tried.model == BLEND and not is_simple_enough and _is_as_good(blended, single, plan.metric):
-            return blended
-    return single
-
-
-def _in_order(ranked: list[Ranked], plan: SearchPlan) -> list[Ranked]:
-    """Candidates in the order of the plan, not by who was done first: that depends on the machine's load."""
-    return sorted(ranked, key=lambda one: (one.tried.number, plan.models.index(one.tried.model)))
-
-
-def _is_as_good(one: Ranked, best: Ranked, metric: str) -> bool:
-    """Whether a candidate falls short of the best by no more than the noise of the folds."""
-    short = gain(metric, best.folds[metric], one.folds[metric]).dropna()
-    return one is best or bool(short.mean() <= short.std(ddof=1) / np.sqrt(len(short)))
 
 
 def _as_stored(settled: Settled, stored: Mapping[str, float]) -> dict[str, Any]:
@@ -254,30 +219,6 @@ def _settled_tags(settled: Settled) -> dict[str, str]:
     if settled.cuts:
         tags |= {tracking.THRESHOLD: f"{settled.threshold:.6g}", tracking.THRESHOLD_RULE: settled.rule}
     return tags
-
-
-def _log_leaderboard(
-    run: StepRun, ranked: list[Ranked], best: Ranked, plan: SearchPlan, as_stored: Mapping[str, Any]
-) -> None:
-    """All candidates, best first, the failed ones last."""
-    rows = [
-        {
-            "run_id": one.run_id,
-            "model": one.tried.model,
-            "number": one.tried.number,
-            "chosen": one is best,
-            "error": one.tried.error or "",
-            **_prefixed(one.figures),
-            "seconds": round(one.tried.seconds, 3),
-            "size_bytes": one.tried.pipeline_bytes,
-            **(as_stored if one is best else {}),
-        }
-        for one in ranked
-    ]
-    table = pd.DataFrame(rows).sort_values(
-        f"cv_{plan.metric}", ascending=better(plan.metric, 0, 1), na_position="last", kind="stable"
-    )
-    run.text(table.to_csv(index=False), tracking.LEADERBOARD)
 
 
 def _log_out_of_fold(run: StepRun, scores: np.ndarray[Any, Any], schema: InputSchema) -> None:
@@ -319,6 +260,9 @@ def _log_model(
 @click.option("--threshold", default=DEFAULTS.threshold, show_default=True)
 @click.option("--cost-fp", default=DEFAULTS.cost_fp, help="Cost of a false alarm; with --cost-fn.")
 @click.option("--cost-fn", default=DEFAULTS.cost_fn, help="Cost of a miss; with --cost-fp.")
+@click.option("--candidates", default=DEFAULTS.candidates, help="How many, in place of the budget: reproducible.")
+@click.option("--max-latency-ms", default=DEFAULTS.max_latency_ms, help="For one row, on the path that serves it.")
+@click.option("--latency-price", default=DEFAULTS.latency_price, show_default=True, help="See the README.")
 def cli(dataset: str, **options: str) -> dict[str, Any]:
     """Entry point `train` of MLproject."""
     with tracking.step_run("train") as run:

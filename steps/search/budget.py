@@ -22,11 +22,10 @@ from typing import Any, Self
 import psutil
 
 from steps.search import workers
-from steps.search.workers import Outcome
+from steps.search.outcome import TIME_LIMIT, Outcome
 
-PRELOADED = ["steps.search.experiment", "steps.search.workers"]
+PRELOADED = ["steps.search.experiment", "steps.search.workers", "lightgbm", "xgboost", "catboost"]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-TIME_LIMIT = "time limit"  # the error of a worker that was ended at its deadline
 LOOK_S = 0.25  # between two looks at the workers' memory
 MEMORY_SHARE = 0.85  # of what was available when the pool was made, for all workers together
 START_LIMIT_S = 300.0  # importing PyCaret on a slow disk

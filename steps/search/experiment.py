@@ -12,15 +12,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from category_encoders import OneHotEncoder, OrdinalEncoder
 from pycaret.classification import ClassificationExperiment
 from sklearn.base import clone
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from pyfunc.estimators import Columns, Matrix
 from steps.search.learners import Learner, space_of
 
 STANDING_IN = 4  # training rows in the place of test rows; measured: the same model as with all of them
 LABEL = "label"
+LABEL_FREE = (SimpleImputer, OrdinalEncoder, OneHotEncoder, StandardScaler)  # steps that never look at labels
 QUIET = {"lightgbm": {"verbose": -1}}  # else thousands of lines about splits that gain nothing
 
 
@@ -30,6 +34,7 @@ class Prepared:
 
     preprocessing: Pipeline
     learners: dict[str, Learner]
+    per_fold: bool  # whether a step is fitted with labels, so that every fold needs its own
 
 
 def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: int) -> Prepared:
@@ -64,7 +69,14 @@ def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: in
     )
     steps = [(name, clone(step)) for name, step in experiment.pipeline.steps]
     preprocessing = Pipeline([("columns", Columns()), *steps, ("matrix", Matrix())])
-    return Prepared(preprocessing, _learners(experiment))
+    per_fold = any(_learns_labels(step) for _, step in steps)
+    return Prepared(preprocessing, _learners(experiment), per_fold)
+
+
+def _learns_labels(step: Any) -> bool:
+    """Whether fitting a step looks at the labels: category encoders by target do, inside of PyCaret's wrapper too."""
+    inner = getattr(step, "transformer", step)
+    return not isinstance(inner, LABEL_FREE)
 
 
 def _learners(experiment: Any) -> dict[str, Learner]:

@@ -1,16 +1,21 @@
-"""Learners and where their hyperparameters are drawn from: PyCaret's, with the draws that cannot win cut off."""
+"""PyCaret's learners and where their hyperparameters are drawn from, with the draws that cannot win cut off."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
 from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer
 
+from pyfunc.estimators import smooth_columns
+from steps.search.portfolio import BOOSTED, FEATURES, SPLINES
+
+NATIVE = "native"  # numbers and categories as they are, for learners that understand both and gaps in them
 SCALED = ("lr", "knn", "svm", "rbfsvm", "gpc", "mlp", "ridge", "lda", "qda", "nb")  # learn on standardised features
 # Not drawn: they move probabilities away from frequencies, and probabilities are what we promise.
 NOT_DRAWN = ("class_weight", "scale_pos_weight")
@@ -19,6 +24,7 @@ LEAST = {"learning_rate": 0.02, "eta": 0.02}
 # From PyCaret's 0.5 down: no split of two classes lowers the impurity by more.
 MOST = {"min_impurity_decrease": 1e-3}
 CALIBRATION_FOLDS = 3
+KNOTS = 5  # of a spline, at quantiles
 
 
 @dataclass(frozen=True)
@@ -33,21 +39,13 @@ class Learner:
     arguments: Mapping[str, Any]
     space: Mapping[str, tuple[Any, ...]]
 
-    @property
-    def variant(self) -> str:
-        """The preprocessing that it learns on."""
-        return variant_of(self.name)
-
-    def draw(self, number: int, seed: int) -> dict[str, Any]:
-        """Hyperparameters of the `number`th candidate: PyCaret's defaults first, then reproducible draws."""
-        if number == 0:
-            return {}
-        random = np.random.default_rng([seed, zlib.crc32(self.name.encode()), number])
-        return {name: _draw(random, *space) for name, space in sorted(self.space.items())}
-
     def make(self, drawn: Mapping[str, Any], seed: int) -> Any:
         """An unfitted estimator with `predict_proba`; calibrated where the learner has none of its own."""
-        estimator = self.factory(**{**self.arguments, **drawn})
+        own = {name: value for name, value in drawn.items() if name != FEATURES}
+        estimator = self.factory(**{**self.arguments, **own})
+        if drawn.get(FEATURES) == SPLINES:
+            pieces = SplineTransformer(n_knots=KNOTS, knots="quantile", extrapolation="constant")
+            return make_pipeline(make_column_transformer((pieces, smooth_columns), remainder="passthrough"), estimator)
         if hasattr(estimator, "predict_proba"):
             return estimator
         folds = StratifiedKFold(CALIBRATION_FOLDS, shuffle=True, random_state=seed)
@@ -55,8 +53,8 @@ class Learner:
 
 
 def variant_of(name: str) -> str:
-    """The preprocessing that a learner learns on: `scaled` or `plain`."""
-    return "scaled" if name in SCALED else "plain"
+    """The preprocessing that a learner learns on: `native`, `scaled` or `plain`, the latter two by PyCaret."""
+    return NATIVE if name in BOOSTED else "scaled" if name in SCALED else "plain"
 
 
 def space_of(distributions: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
@@ -73,14 +71,3 @@ def space_of(distributions: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
         high = min(distribution.upper, MOST.get(name, distribution.upper))
         space[name] = (kind, low, high, bool(distribution.log))
     return space
-
-
-def _draw(random: np.random.Generator, kind: str, *space: Any) -> Any:
-    """One value."""
-    if kind == "choice":
-        return space[0][int(random.integers(len(space[0])))]
-    low, high, log = space
-    if log:
-        value = float(np.exp(random.uniform(np.log(low), np.log(high))))
-        return round(value) if kind == "int" else value
-    return int(random.integers(low, high)) if kind == "int" else float(random.uniform(low, high))

@@ -23,6 +23,8 @@ AUTO = ("lightgbm", "lr", "catboost", "et", "xgboost", "rf")
 PROMOTE_MODES = ("auto", "never", "always")
 MAX_BUDGET_S = 7 * 24 * 3600.0
 MAX_SEED = 2**31 - 1
+MAX_CANDIDATES = 1000
+MAX_LATENCY_MS = 60_000.0
 THRESHOLDS = f"auto, a number from 0 to 1, {', '.join(BEST)}, recall=0.9, precision=0.8 or cost"
 WHERE = "parameters"
 
@@ -39,6 +41,9 @@ class Defaults:
     threshold: str = "auto"
     cost_fp: str = ""
     cost_fn: str = ""
+    candidates: str = ""
+    max_latency_ms: str = ""
+    latency_price: str = "0.001"
 
 
 DEFAULTS = Defaults()
@@ -61,6 +66,12 @@ def plan_of(options: Mapping[str, str], target: Target | None = None) -> SearchP
     models = _models(given["models"], problems)
     budget_s = _number(given["budget_s"], "budget_s", 0, MAX_BUDGET_S, "a number of seconds above 0", problems)
     seed = _number(given["seed"], "seed", -1, MAX_SEED, f"a whole number from 0 to {MAX_SEED}", problems)
+    candidates = _optional(given, "candidates", MAX_CANDIDATES, f"a whole number from 1 to {MAX_CANDIDATES}", problems)
+    if candidates is not None and candidates != int(candidates):
+        fix = f"Give a whole number from 1 to {MAX_CANDIDATES}, or leave it empty."
+        problems.append(_bad("candidates", "is not a whole number", fix))
+    latency = _optional(given, "max_latency_ms", MAX_LATENCY_MS, "a number of milliseconds above 0", problems)
+    price = _number(given["latency_price"], "latency_price", -1e-9, 1, "a share from 0 to 1, such as 0.001", problems)
     if seed != int(seed):
         problems.append(_bad("seed", "is not a whole number", f"Give a whole number from 0 to {MAX_SEED}."))
     rule = _rule(given, metric, classes, problems)
@@ -70,7 +81,10 @@ def plan_of(options: Mapping[str, str], target: Target | None = None) -> SearchP
         raise TrainingRefusedError(*problems)
     threshold = rule.share if rule.name == GIVEN and rule.share is not None else DEFAULT_CUT
     is_blend = given["models"].strip() == "auto"
-    return SearchPlan(metric, models, budget_s, int(seed), threshold, blend=is_blend, rule=rule)
+    return SearchPlan(
+        metric, models, budget_s, int(seed), threshold, blend=is_blend, rule=rule,
+        candidates=None if candidates is None else int(candidates), max_latency_ms=latency, latency_price=max(price, 0),
+    )  # fmt: skip
 
 
 def _metric(text: str, classes: tuple[str, ...] | None, problems: list[Problem]) -> str:
@@ -185,6 +199,12 @@ def _number(text: str, name: str, above: float, most: float, form: str, problems
         problems.append(_bad(name, what, f"Give {form}."))
         return 0.0
     return value
+
+
+def _optional(given: Mapping[str, str], name: str, most: float, form: str, problems: list[Problem]) -> float | None:
+    """A number above 0 that may be left out."""
+    text = given[name].strip()
+    return _number(text, name, 0, most, f"{form}, or leave it empty", problems) if text else None
 
 
 def _bad(name: str, what: str, fix: str) -> Problem:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from steps.judging import calibration, thresholds
 from steps.judging.calibration import Choice
 from steps.judging.thresholds import DEFAULT, DEFAULT_CUT, GIVEN, Chosen
 from steps.records import SearchPlan
-from steps.search.race import Tried, recalibrated
+from steps.search.race import Search, Tried
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +62,7 @@ def settle(
     y: np.ndarray[Any, Any],
     target: Target,
     plan: SearchPlan,
-    splits: Sequence[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]],
-    folder: Path,
+    search: Search,
 ) -> Settled:
     """Decide on recalibration, then on the threshold.
 
@@ -73,17 +71,17 @@ def settle(
         y: int64 (n_rows,) positions of the classes.
         target: its positive class is that of the plan.
         plan: holds the threshold's rule.
-        splits: the folds.
-        folder: the race's, with the candidate's pipeline.
+        search: the race's, with the folds and the candidate's pipeline.
     """
-    assert tried.out_of_fold is not None
-    choice = calibration.choose(y, tried.out_of_fold, splits)
+    out_of_fold, splits = tried.outcome.out_of_fold, search.splits
+    assert out_of_fold is not None
+    choice = calibration.choose(y, out_of_fold, splits)
     if choice.recalibration is not None:
-        pipeline = recalibrated(tried, choice.recalibration, folder)
+        pipeline = search.recalibrated(tried, choice.recalibration)
         if pipeline is None:
-            choice = Choice(None, tried.out_of_fold, choice.log_loss_before, choice.log_loss_before, choice.tried)
+            choice = Choice(None, out_of_fold, choice.log_loss_before, choice.log_loss_before, choice.tried)
         else:
-            tried = replace(tried, pipeline=pipeline, out_of_fold=choice.out_of_fold)
+            tried = replace(tried, pipeline=pipeline, outcome=replace(tried.outcome, out_of_fold=choice.out_of_fold))
     log.info("calibration %s log loss %.4f -> %.4f", choice.method, choice.log_loss_before, choice.log_loss_after)
     if target.positive is None:
         return Settled(tried, choice, ())

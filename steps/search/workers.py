@@ -1,7 +1,4 @@
-"""What happens inside a worker process: prepare a variant, or try one candidate.
-
-A worker may be killed at any moment, also inside C code, so it leaves its result as one file that appears whole.
-"""
+"""What happens inside a worker process: its set-up, its limits, and the jobs beside trying a candidate."""
 
 from __future__ import annotations
 
@@ -10,10 +7,7 @@ import os
 import pickle
 import signal
 import traceback
-import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -23,42 +17,22 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from pyfunc.bags import thinned
 from pyfunc.estimators import Blend, Calibrated, Recalibration
+from steps.search.attempts import attempt
+from steps.search.outcome import Outcome, write
+from steps.search.table import FRAME, TABLE, Table, read
 
-TABLE = "table.pkl"  # what all workers read: `Table`
+__all__ = ["CALIBRATED", "Part", "assemble", "attempt", "hello", "main", "prepare", "recalibrate", "time_row"]
+
 CALIBRATED = "calibrated.pkl"  # the chosen candidate with its map
 GRACE_S = 5.0  # a worker's own alarm comes this much after the trainer should have ended it
+SET_UP_ROWS = 50_000  # PyCaret's choice of steps needs no more
+Part = tuple[str, str, float]  # a fitted candidate in a blend: file of its pipeline, variant, weight
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Table:
-    """The training rows as the workers see them. Enforced frame (n_rows, n_columns), labels int64 (n_rows,)."""
-
-    frame: pd.DataFrame
-    y: np.ndarray[Any, Any]
-    folds: int
-    seed: int
-
-    def splits(self) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
-        """Row positions to learn from and to judge on, the same for every candidate."""
-        splitter = StratifiedKFold(self.folds, shuffle=True, random_state=self.seed)
-        return list(splitter.split(np.zeros(len(self.y)), self.y))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a worker leaves behind."""
-
-    error: str | None = None  # the kind of error; never its message, which may quote cells
-    hyperparameters: dict[str, str] = field(default_factory=dict)
-    out_of_fold: np.ndarray[Any, Any] | None = None  # float64 (n_rows, n_classes)
-    pipeline_bytes: int = 0
-    warnings: dict[str, int] = field(default_factory=dict)
 
 
 def hello(_: Path) -> Outcome:
@@ -69,64 +43,50 @@ def hello(_: Path) -> Outcome:
 
 
 def prepare(folder: Path, variant: str) -> Outcome:
-    """Set up PyCaret, and fit the preprocessing in every fold and on all rows, once for all candidates."""
+    """Set up PyCaret, and leave the table as it looks behind its preprocessing, once for all candidates.
+
+    Steps that are fitted with labels are fitted in every fold, and for that fold alone; where there are none, one
+    matrix serves all.
+    """
     from steps.search import experiment  # noqa: PLC0415 (only workers import PyCaret)
 
-    table = _read_table(folder)
-    prepared = experiment.prepare(table.frame, table.y, variant, table.seed)
-    for number, (learn, judge) in enumerate(table.splits()):
-        fitted = cloudpickle.loads(cloudpickle.dumps(prepared.preprocessing))
-        learned = fitted.fit_transform(table.frame.iloc[learn], _labels(table.y[learn], learn))
-        np.savez(folder / f"{variant}-{number}.npz", learn=learned, judge=fitted.transform(table.frame.iloc[judge]))
+    table: Table = read(folder, TABLE)
+    frame: pd.DataFrame = read(folder, FRAME)
+    some = thinned(np.arange(len(table.y)), table.y, SET_UP_ROWS, table.seed)
+    prepared = experiment.prepare(frame.iloc[some].reset_index(drop=True), table.y[some], variant, table.seed)
+    if prepared.per_fold:
+        for number, (learn, _) in enumerate(table.splits()):
+            fitted = cloudpickle.loads(cloudpickle.dumps(prepared.preprocessing))
+            fitted.fit(frame.iloc[learn], _labels(table.y[learn], learn))
+            np.save(folder / f"{variant}-{number}.npy", fitted.transform(frame))
     whole = np.arange(len(table.y))
-    matrix = prepared.preprocessing.fit_transform(table.frame, _labels(table.y, whole))
-    np.savez(folder / f"{variant}-all.npz", learn=matrix)
-    _write(folder / f"{variant}.pkl", cloudpickle.dumps(prepared))
-    return Outcome()
+    fitted = prepared.preprocessing.fit(frame, _labels(table.y, whole))
+    last = table.folds if prepared.per_fold else "all"
+    np.save(folder / f"{variant}-{last}.npy", fitted.transform(frame))
+    write(folder / f"{variant}-steps.pkl", cloudpickle.dumps(fitted))
+    write(folder / f"{variant}.pkl", cloudpickle.dumps(prepared))
+    return Outcome(spaces={name: learner.space for name, learner in prepared.learners.items()})
 
 
-def attempt(folder: Path, name: str, number: int, variant: str) -> Outcome:
-    """Cross-validate one candidate, then fit it on all rows and leave the pipeline as `<name>-<number>.pkl`."""
-    table = _read_table(folder)
-    prepared = cloudpickle.loads((folder / f"{variant}.pkl").read_bytes())
-    learner = prepared.learners[name]
-    drawn = learner.draw(number, table.seed)
-    hyperparameters = {key: str(value) for key, value in {**learner.arguments, **drawn}.items()}
-    out_of_fold = np.full((len(table.y), int(table.y.max()) + 1), np.nan)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for fold, (learn, judge) in enumerate(table.splits()):
-            with np.load(folder / f"{variant}-{fold}.npz") as matrices:
-                estimator = learner.make(drawn, table.seed).fit(matrices["learn"], table.y[learn])
-                out_of_fold[judge] = estimator.predict_proba(matrices["judge"])
-        with np.load(folder / f"{variant}-all.npz") as matrices:
-            final = learner.make(drawn, table.seed).fit(matrices["learn"], table.y)
-    if not np.isfinite(out_of_fold).all():
-        return Outcome(error="probabilities that are not finite", hyperparameters=hyperparameters)
-    pipeline = cloudpickle.dumps(Pipeline([*prepared.preprocessing.steps, ("model", final)]))
-    _write(folder / f"{name}-{number}.pkl", pipeline)
-    counted = Counter(warning.category.__name__ for warning in caught)
-    return Outcome(None, hyperparameters, out_of_fold, len(pipeline), dict(counted))
-
-
-def assemble(folder: Path, parts: Sequence[tuple[str, int, str, float]]) -> Outcome:
-    """Put fitted candidates (name, number, variant, weight) together as `blend-0.pkl`."""
+def assemble(folder: Path, parts: Sequence[Part], file: str) -> Outcome:
+    """Put fitted candidates together as one pipeline in `file`."""
     branches: dict[str, tuple[Pipeline, list[tuple[float, Any]]]] = {}
-    for name, number, variant, weight in parts:
-        pipeline = cloudpickle.loads((folder / f"{name}-{number}.pkl").read_bytes())
+    for name, variant, weight in parts:
+        pipeline = read(folder, name)
         _, classifiers = branches.setdefault(variant, (pipeline[:-1], []))
         classifiers.append((weight, pipeline[-1]))
-    blend = cloudpickle.dumps(Blend(list(branches.values())))
-    _write(folder / "blend-0.pkl", blend)
-    return Outcome(pipeline_bytes=len(blend))
+    return _leave(folder, file, Blend(list(branches.values())))
 
 
 def recalibrate(folder: Path, pipeline: str, recalibration: Recalibration) -> Outcome:
     """Put a map behind a fitted candidate, as `calibrated.pkl`."""
-    fitted = cloudpickle.loads((folder / pipeline).read_bytes())
-    made = cloudpickle.dumps(Calibrated(fitted, recalibration))
-    _write(folder / CALIBRATED, made)
-    return Outcome(pipeline_bytes=len(made))
+    return _leave(folder, CALIBRATED, Calibrated(read(folder, pipeline), recalibration))
+
+
+def time_row(folder: Path, pipeline: str) -> Outcome:
+    """What one row takes through a fitted candidate, on a machine that does nothing else for this search."""
+    table: Table = read(folder, TABLE)
+    return Outcome(latency_ms=table.latency_ms(read(folder, pipeline)))
 
 
 def main(job: Callable[..., Outcome], folder: Path, result: Path, limit_s: float, arguments: tuple[Any, ...]) -> None:
@@ -143,10 +103,21 @@ def main(job: Callable[..., Outcome], folder: Path, result: Path, limit_s: float
             outcome = job(folder, *arguments)
     except Exception as error:  # noqa: BLE001 (a learner's failure is a result; its message may quote cells)
         log.warning(
-            "%s failed with %s\n%s", arguments, type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+            "%s failed with %s\n%s",
+            job.__name__,
+            type(error).__name__,
+            "".join(traceback.format_tb(error.__traceback__)),
         )
         outcome = Outcome(error=type(error).__name__)
-    _write(result, pickle.dumps(outcome))
+    write(result, pickle.dumps(outcome))
+
+
+def _leave(folder: Path, file: str, pipeline: Any) -> Outcome:
+    """Write a pipeline that was made of others, and time it."""
+    table: Table = read(folder, TABLE)
+    made = cloudpickle.dumps(pipeline)
+    write(folder / file, made)
+    return Outcome(pipeline_bytes=len(made), latency_ms=table.latency_ms(pipeline))
 
 
 def _end_with_trainer() -> None:
@@ -160,15 +131,3 @@ def _end_with_trainer() -> None:
 def _labels(y: np.ndarray[Any, Any], index: np.ndarray[Any, Any]) -> pd.Series:
     """Labels as PyCaret's transformers take them: a series on the frame's index."""
     return pd.Series(y, index=index, name="label")
-
-
-def _read_table(folder: Path) -> Table:
-    """The training rows that the trainer left."""
-    return pickle.loads((folder / TABLE).read_bytes())
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all."""
-    part = file.with_suffix(f".part-{os.getpid()}")
-    part.write_bytes(content)
-    part.replace(file)

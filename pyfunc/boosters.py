@@ -1,0 +1,235 @@
+"""Boosters behind one face: grown with a look at rows they do not learn from, then cut to a number of rounds.
+
+They learn on the matrix of `pyfunc.codes.Codes`: float64 with NaN for what is missing, categories as whole numbers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+NO_CATEGORY = -1  # a category that is missing, or that training has not seen, for libraries that take whole numbers
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a booster learns from, what it is watched on, and when it has to stop.
+
+    Attributes:
+        learn, watch: matrices (n_rows, n_features).
+        y_learn, y_watch: int64 (n_rows,) positions of the classes.
+        classes: how many there are.
+        categories: positions of the columns that hold categories.
+        rounds: at most.
+        patience: rounds without a better log loss on `watch` after which it stops.
+        end: time.monotonic() after which no further round begins; None for no such limit.
+        seed: of whatever is drawn.
+    """
+
+    learn: Matrix
+    y_learn: np.ndarray[Any, Any]
+    watch: Matrix
+    y_watch: np.ndarray[Any, Any]
+    classes: int
+    categories: Sequence[int]
+    rounds: int
+    patience: int
+    end: float | None
+    seed: int
+
+    def is_over(self) -> bool:
+        """Whether no further round may begin."""
+        return self.end is not None and time.monotonic() >= self.end
+
+
+class Grown(Protocol):
+    """A booster with the log loss on the watched rows after each round, float64 (n_rounds,)."""
+
+    curve: np.ndarray[Any, Any]
+
+    def cut(self, rounds: int) -> None:
+        """Forget all rounds after the first ones."""
+
+    def predict_proba(self, matrix: Matrix) -> Matrix:
+        """Probabilities (n_rows, n_classes)."""
+
+
+class LightGBM:
+    """LightGBM, by its own training loop: the scikit-learn wrapper adds a frame and a label encoder a call."""
+
+    def __init__(self, sight: Sight, parameters: Mapping[str, Any]) -> None:
+        import lightgbm  # noqa: PLC0415 (a process loads the libraries of the learners that it meets)
+
+        two = sight.classes == 2  # noqa: PLR2004
+        settings = {
+            "objective": "binary" if two else "multiclass",
+            **({} if two else {"num_class": sight.classes}),
+            "num_threads": 1,
+            "seed": sight.seed,
+            "deterministic": True,
+            "force_row_wise": True,  # else it times both ways first
+            "verbosity": -1,
+            **parameters,
+        }
+        data = {"categorical_feature": list(sight.categories), "free_raw_data": False, "params": settings}
+        learn = lightgbm.Dataset(sight.learn, sight.y_learn, **data)
+        watch = lightgbm.Dataset(sight.watch, sight.y_watch, reference=learn, **data)
+        curve: list[float] = []
+
+        def look(seen: Any) -> None:
+            curve.append(seen.evaluation_result_list[0][2])
+            if sight.is_over() or _is_past(curve, sight.patience):
+                raise lightgbm.callback.EarlyStopException(len(curve) - 1, seen.evaluation_result_list)
+
+        booster = lightgbm.train(settings, learn, sight.rounds, valid_sets=[watch], callbacks=[look])
+        self.booster = booster
+        self.curve = np.array(curve)
+
+    def cut(self, rounds: int) -> None:
+        """Forget all rounds after the first ones."""
+        import lightgbm  # noqa: PLC0415
+
+        self.booster = lightgbm.Booster(model_str=self.booster.model_to_string(num_iteration=rounds))
+
+    def predict_proba(self, matrix: Matrix) -> Matrix:
+        """Probabilities (n_rows, n_classes)."""
+        return _two_columns(self.booster.predict(matrix, num_threads=1))
+
+
+class XGBoost:
+    """XGBoost, by its own training loop."""
+
+    def __init__(self, sight: Sight, parameters: Mapping[str, Any]) -> None:
+        import xgboost  # noqa: PLC0415
+
+        two = sight.classes == 2  # noqa: PLR2004
+        settings = {
+            "objective": "binary:logistic" if two else "multi:softprob",
+            **({} if two else {"num_class": sight.classes}),
+            "eval_metric": "logloss" if two else "mlogloss",
+            "tree_method": "hist",
+            "nthread": 1,
+            "seed": sight.seed,
+            **parameters,
+        }
+        self.types = ["q"] * sight.learn.shape[1]
+        for at in sight.categories:
+            self.types[at] = "c"
+        curve: list[float] = []
+
+        class Look(xgboost.callback.TrainingCallback):
+            """Stops in time."""
+
+            def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
+                curve.append(next(iter(evals_log["watch"].values()))[-1])
+                return sight.is_over() or _is_past(curve, sight.patience)
+
+        watch = self._data(sight.watch, sight.y_watch)
+        self.booster = xgboost.train(
+            settings,
+            self._data(sight.learn, sight.y_learn),
+            sight.rounds,
+            evals=[(watch, "watch")],
+            callbacks=[Look()],
+            verbose_eval=False,
+        )
+        self.curve = np.array(curve)
+
+    def _data(self, matrix: Matrix, y: np.ndarray[Any, Any] | None = None) -> Any:
+        """Rows as XGBoost takes them."""
+        import xgboost  # noqa: PLC0415
+
+        return xgboost.DMatrix(matrix, y, feature_types=self.types, enable_categorical=True, nthread=1)
+
+    def cut(self, rounds: int) -> None:
+        """Forget all rounds after the first ones."""
+        self.booster = self.booster[:rounds]
+
+    def predict_proba(self, matrix: Matrix) -> Matrix:
+        """Probabilities (n_rows, n_classes)."""
+        return _two_columns(self.booster.predict(self._data(matrix)))
+
+
+class CatBoost:
+    """CatBoost, with categories as the texts of their numbers."""
+
+    def __init__(self, sight: Sight, parameters: Mapping[str, Any]) -> None:
+        import catboost  # noqa: PLC0415
+
+        self.categories = list(sight.categories)
+        self.numbers = [at for at in range(sight.learn.shape[1]) if at not in set(sight.categories)]
+        metric = "Logloss" if sight.classes == 2 else "MultiClass"  # noqa: PLR2004
+
+        class Look:
+            """Stops in time."""
+
+            def after_iteration(self, info: Any) -> bool:
+                return not (sight.is_over() or _is_past(info.metrics["validation"][metric], sight.patience))
+
+        settings = {
+            "loss_function": metric,
+            "iterations": sight.rounds,
+            "random_seed": sight.seed,
+            "thread_count": 1,
+            "use_best_model": False,
+            "allow_writing_files": False,
+            "logging_level": "Silent",
+            **parameters,
+        }
+        self.booster = catboost.CatBoostClassifier(**settings)
+        self.booster.fit(
+            self._data(sight.learn, sight.y_learn), eval_set=self._data(sight.watch, sight.y_watch), callbacks=[Look()]
+        )
+        self.curve = np.array(self.booster.evals_result_["validation"][metric])
+
+    def _data(self, matrix: Matrix, y: np.ndarray[Any, Any] | None = None) -> Any:
+        """Rows as CatBoost takes them."""
+        import catboost  # noqa: PLC0415
+
+        categories = None
+        if self.categories:
+            codes = np.nan_to_num(matrix[:, self.categories], nan=NO_CATEGORY).astype(np.int64)
+            categories = codes.astype("S").astype(object)
+        numbers = matrix[:, self.numbers].astype(np.float32) if self.numbers else None
+        return catboost.Pool(catboost.FeaturesData(numbers, categories), y)
+
+    def cut(self, rounds: int) -> None:
+        """Forget all rounds after the first ones."""
+        if rounds < self.booster.tree_count_:
+            self.booster.shrink(rounds)
+
+    def predict_proba(self, matrix: Matrix) -> Matrix:
+        """Probabilities (n_rows, n_classes)."""
+        return np.asarray(self.booster.predict_proba(self._data(matrix), thread_count=1), dtype=np.float64)
+
+
+BOOSTERS: Mapping[str, Callable[[Sight, Mapping[str, Any]], Grown]] = {
+    "lightgbm": LightGBM,
+    "xgboost": XGBoost,
+    "catboost": CatBoost,
+}
+
+
+def _is_past(curve: Sequence[float], patience: int) -> bool:
+    """Whether the last `patience` rounds brought nothing better than those before."""
+    if len(curve) <= patience:
+        return False
+    # the lists come from the libraries: only their ends are looked at, a look must not cost more the longer they are
+    return min(curve[-patience:]) >= min(curve[:-patience]) if len(curve) < 4 * patience else _is_flat(curve, patience)
+
+
+def _is_flat(curve: Sequence[float], patience: int) -> bool:
+    """`_is_past` by numpy, for long curves."""
+    values = np.asarray(curve)
+    return bool(values[-patience:].min() >= values[:-patience].min())
+
+
+def _two_columns(scores: Any) -> Matrix:
+    """Probabilities (n_rows, n_classes) where a library gives those of the second class alone."""
+    found = np.asarray(scores, dtype=np.float64)
+    return np.column_stack([1 - found, found]) if found.ndim == 1 else found

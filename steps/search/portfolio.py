@@ -1,0 +1,144 @@
+"""Which hyperparameters are tried first, and the spaces that further ones are drawn from.
+
+The values are facts of others, taken to the rates that fit into a minute: LightGBM's extra trees, the large leaves and
+CatBoost's and XGBoost's first entries from AutoGluon's zero-shot portfolios (autogluon.tabular 1.6,
+`configs/zeroshot/`: the 2023 and 2025 portfolios, learned from TabRepo and TabArena); CatBoost's plain boosting with
+one step a leaf from the tuned defaults of Holzmüller, Grinsztajn, Steinwart (2024), "Better by default". What they do on
+the training parts of our own tables was looked at before they were put in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+BOOSTED = ("lightgbm", "xgboost", "catboost")  # bags of boosters on the table's own numbers and categories
+FEATURES = "features"  # how a linear model sees a number: as it is, or in pieces
+PLAIN, SPLINES = "plain", "splines"
+SMALL_LEAVES = 40  # rows for each row that a leaf must have: smaller tables need smaller leaves
+_PLAIN_CATBOOST = {
+    "boosting_type": "Plain", "bootstrap_type": "Bernoulli", "leaf_estimation_iterations": 1, "max_ctr_complexity": 2,
+    "one_hot_max_size": 15,
+}  # fmt: skip
+
+PORTFOLIO: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "lightgbm": (
+        {"learning_rate": 0.05, "num_leaves": 31, "feature_fraction": 0.6, "bagging_fraction": 0.8, "bagging_freq": 1},
+        {"learning_rate": 0.05, "num_leaves": 31, "feature_fraction": 0.8, "extra_trees": True},
+        {"learning_rate": 0.05, "num_leaves": 8, "feature_fraction": 0.8, "lambda_l2": 1.0},
+        {"learning_rate": 0.05, "num_leaves": 84, "feature_fraction": 0.53, "bagging_fraction": 0.98, "bagging_freq": 1,
+         "min_data_in_leaf": 3, "lambda_l2": 0.84},
+        {"learning_rate": 0.05, "num_leaves": 64, "feature_fraction": 0.6, "min_data_in_leaf": 6, "extra_trees": True},
+        {"learning_rate": 0.04, "num_leaves": 16, "feature_fraction": 0.56, "min_data_in_leaf": 48,
+         "extra_trees": True},
+    ),
+    "catboost": (
+        {**_PLAIN_CATBOOST, "learning_rate": 0.1, "depth": 6, "subsample": 0.8, "border_count": 128},
+        {**_PLAIN_CATBOOST, "learning_rate": 0.08, "depth": 8, "subsample": 0.8, "l2_leaf_reg": 2.8},
+        {**_PLAIN_CATBOOST, "learning_rate": 0.12, "depth": 4, "subsample": 0.8, "l2_leaf_reg": 4.6},
+        {"learning_rate": 0.069, "depth": 6, "l2_leaf_reg": 2.15, "max_ctr_complexity": 4, "one_hot_max_size": 10},
+    ),
+    "xgboost": (
+        {"learning_rate": 0.08, "max_depth": 5, "min_child_weight": 0.63, "colsample_bytree": 0.66, "subsample": 0.8},
+        {"learning_rate": 0.05, "max_depth": 10, "min_child_weight": 0.6, "colsample_bytree": 0.69, "subsample": 0.8},
+        {"learning_rate": 0.08, "max_depth": 3, "subsample": 0.8, "reg_lambda": 1.5},
+    ),
+    "lr": (
+        {},
+        {FEATURES: SPLINES, "C": 0.3},
+        {"C": 0.1},
+    ),
+    "et": (
+        {"n_estimators": 300, "min_samples_leaf": 2, "max_features": 0.5},
+        {"n_estimators": 300, "min_samples_leaf": 4, "max_features": 0.5, "criterion": "entropy"},
+    ),
+    "rf": (
+        {"n_estimators": 300, "min_samples_leaf": 2},
+        {"n_estimators": 300, "min_samples_leaf": 5, "max_features": 0.5, "criterion": "entropy"},
+    ),
+}  # fmt: skip
+
+# The order of a search over everything: what usually wins, then what differs from it, then more of each.
+ORDER = (
+    ("lightgbm", 0), ("lr", 0), ("lightgbm", 1), ("catboost", 0), ("xgboost", 0), ("lr", 1), ("et", 0),
+    ("lightgbm", 2), ("catboost", 1), ("xgboost", 1), ("rf", 0), ("lightgbm", 3), ("catboost", 2), ("et", 1),
+    ("lightgbm", 4), ("xgboost", 2), ("lightgbm", 5), ("catboost", 3), ("lr", 2), ("rf", 1),
+)  # fmt: skip
+
+# What further candidates are drawn from, as `steps.search.learners.Learner.space`; other learners bring PyCaret's.
+SPACES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "lightgbm": {
+        "learning_rate": ("float", 0.03, 0.12, True),
+        "num_leaves": ("int", 4, 200, True),
+        "feature_fraction": ("float", 0.3, 1.0, False),
+        "bagging_fraction": ("float", 0.6, 1.0, False),
+        "bagging_freq": ("choice", (1,)),
+        "min_data_in_leaf": ("int", 1, 100, True),
+        "lambda_l1": ("float", 1e-3, 3.0, True),
+        "lambda_l2": ("float", 1e-2, 20.0, True),
+        "extra_trees": ("choice", (True, False)),
+        "cat_smooth": ("float", 0.1, 100.0, True),
+        "max_cat_to_onehot": ("int", 4, 64, True),
+    },
+    "xgboost": {
+        "learning_rate": ("float", 0.04, 0.15, True),
+        "max_depth": ("int", 2, 10, False),
+        "min_child_weight": ("float", 0.05, 20.0, True),
+        "subsample": ("float", 0.5, 1.0, False),
+        "colsample_bytree": ("float", 0.4, 1.0, False),
+        "colsample_bynode": ("float", 0.4, 1.0, False),
+        "reg_lambda": ("float", 0.01, 10.0, True),
+        "reg_alpha": ("float", 1e-3, 5.0, True),
+    },
+    "catboost": {
+        **{name: ("choice", (value,)) for name, value in _PLAIN_CATBOOST.items() if name != "one_hot_max_size"},
+        "learning_rate": ("float", 0.05, 0.15, True),
+        "depth": ("int", 3, 8, False),
+        "l2_leaf_reg": ("float", 0.3, 20.0, True),
+        "random_strength": ("float", 0.1, 3.0, True),
+        "subsample": ("float", 0.6, 1.0, False),
+        "one_hot_max_size": ("int", 3, 30, True),
+    },
+    "lr": {"C": ("float", 1e-3, 30.0, True), FEATURES: ("choice", (PLAIN, SPLINES))},
+    "et": {
+        "n_estimators": ("choice", (300,)),
+        "min_samples_leaf": ("int", 1, 16, True),
+        "max_features": ("float", 0.15, 1.0, False),
+        "criterion": ("choice", ("gini", "entropy")),
+    },
+    "rf": {
+        "n_estimators": ("choice", (300,)),
+        "min_samples_leaf": ("int", 1, 16, True),
+        "max_features": ("float", 0.15, 1.0, False),
+        "criterion": ("choice", ("gini", "entropy")),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One candidate to be tried: the `number`th of its learner, with these hyperparameters over the defaults."""
+
+    model: str
+    number: int
+    hyperparameters: Mapping[str, Any]
+    how: str  # portfolio, or tuned
+
+    @property
+    def file(self) -> str:
+        """Name of its pipeline in the scratch folder."""
+        return f"{self.model}-{self.number}.pkl"
+
+
+def first(model: str) -> list[Spec]:
+    """What is tried of a learner before anything is drawn: at least its defaults."""
+    return [Spec(model, at, given, "portfolio") for at, given in enumerate(PORTFOLIO.get(model, ({},)))]
+
+
+def fitted_to(model: str, given: Mapping[str, Any], rows: int) -> dict[str, Any]:
+    """A booster's hyperparameters for a table of so many rows: LightGBM's leaves of 20 rows leave small ones whole."""
+    if model != "lightgbm":
+        return dict(given)
+    most = max(1, rows // SMALL_LEAVES)
+    return {**given, "min_data_in_leaf": min(int(given.get("min_data_in_leaf", 20)), most)}

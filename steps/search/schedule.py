@@ -1,0 +1,174 @@
+"""The plan of the minute: which candidate is next, and how long it may take.
+
+Knows nothing of processes. With a budget the choice depends on what has ended and on the time that is left; with a
+number of candidates it depends on nothing but the results of whole waves, so that the order in which workers are done
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from steps.records import SearchPlan
+from steps.search.learners import NATIVE, variant_of
+from steps.search.portfolio import ORDER, SPACES, Spec, first
+from steps.search.tuning import Space, Tuner
+
+WAVE = 4  # candidates that are chosen together where their number is given
+MOST = 80  # candidates of a search with a budget: more would be chosen among by luck
+PATIENCE = 24  # tuned candidates in a row without a better one: then the search is over, budget or not
+ONE_SHARE = 0.3  # of the time left, for one candidate
+LEAST_SHARE = 1 / 6  # of the whole budget, as far as there is so much left: hurried candidates are worse ones
+LEAST_S = 2.0  # a candidate with less time than this is not begun, unless its like was quicker
+QUICKER = 0.7  # of the quickest of its learner: what a candidate is expected to need at least
+SECOND_BEST = 3  # every so many tuned candidates is one of the second best learner, then of the third...
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What the plan has to know of a candidate that has ended; `loss` is None where it failed or fell behind."""
+
+    spec: Spec
+    loss: float | None
+    seconds: float
+
+
+class Schedule:
+    """Hands out candidates.
+
+    Args:
+        plan: which learners, and what limits the search.
+        spaces: of learners that bring theirs from PyCaret; more may come later by `add_spaces`.
+    """
+
+    def __init__(self, plan: SearchPlan) -> None:
+        self.plan = plan
+        self.waiting = self._opening()
+        self.spaces: dict[str, Space] = dict(SPACES)
+        self.tuners: dict[str, Tuner] = {}
+        self.ended: list[Ended] = []
+        self.given = 0
+        self.tuned = 0
+
+    def _opening(self) -> list[Spec]:
+        """The portfolios: in the order that is known to be good, or by turns where learners were named."""
+        if self.plan.blend:
+            known = {(spec.model, spec.number): spec for model in self.plan.models for spec in first(model)}
+            return [known[one] for one in ORDER]
+        listed = [first(model) for model in self.plan.models]
+        return [specs[at] for at in range(max(map(len, listed))) for specs in listed if at < len(specs)]
+
+    def add_spaces(self, spaces: Mapping[str, Space]) -> None:
+        """Spaces of PyCaret's learners, known once it has been set up; ours go before."""
+        self.spaces = {**spaces, **self.spaces}
+
+    def tell(self, ended: Ended) -> None:
+        """A candidate has ended."""
+        self.ended.append(ended)
+        if ended.spec.model in self.tuners:
+            self.tuners[ended.spec.model].tell(ended.spec.number, ended.spec.hyperparameters, ended.loss)
+
+    def next(self, left: float | None, ready: frozenset[str]) -> Spec | None:
+        """The next candidate.
+
+        Args:
+            left: seconds that are left; None where a number of candidates was asked for.
+            ready: variants of preprocessing that can be learned on.
+
+        Returns:
+            None where nothing is to be begun now: all is done, or what waits is not ready or would not end in time.
+        """
+        if self.given >= (self.plan.candidates or MOST):
+            return None
+        if self.waiting:
+            for spec in self.waiting:
+                if variant_of(spec.model) in ready and self._fits(spec.model, left):
+                    self.waiting.remove(spec)
+                    return self._hand_out(spec)
+                if left is None:
+                    return None  # in this order and no other
+            if any(self._fits(spec.model, left) for spec in self.waiting):
+                return None  # for those that are not ready yet
+        return self._tuned(left, ready)
+
+    def seconds_for(self, left: float | None) -> float | None:
+        """How long the candidate that was just handed out may take."""
+        return None if left is None else max(left * ONE_SHARE, min(left, self.plan.budget_s * LEAST_SHARE))
+
+    def _hand_out(self, spec: Spec) -> Spec:
+        """Count it."""
+        self.given += 1
+        return spec
+
+    def _fits(self, model: str, left: float | None) -> bool:
+        """Whether a candidate of this learner can be expected to end in time."""
+        if left is None:
+            return True
+        took = [one.seconds for one in self.ended if one.spec.model == model and one.loss is not None]
+        return left >= (QUICKER * min(took) if took else LEAST_S)
+
+    def _tuned(self, left: float | None, ready: frozenset[str]) -> Spec | None:
+        """A candidate around the best ones."""
+        if self._is_flat():
+            return None
+        ranked = [model for model in self._ranked() if variant_of(model) in ready and self._fits(model, left)]
+        if not ranked:
+            return None
+        self.tuned += 1
+        turn = self.tuned - 1
+        if self.plan.blend:  # the best learner most of the time
+            turn = 0 if self.tuned % SECOND_BEST else self.tuned // SECOND_BEST
+        model = ranked[turn % len(ranked)]
+        number = 1 + max(one.number for one in [*self._known(model), *self._asked(model)])
+        spec = Spec(model, number, self._tuner(model).ask(number), "tuned")
+        return self._hand_out(spec)
+
+    def _ranked(self) -> list[str]:
+        """Learners that can be tuned: the best first; where they were named, the one that had least time first."""
+        best: dict[str, float] = {}
+        for one in self.ended:
+            if one.loss is not None:
+                best[one.spec.model] = min(one.loss, best.get(one.spec.model, one.loss))
+        able = [model for model in best if self.spaces.get(model)]
+        if self.plan.blend:
+            return sorted(able, key=lambda model: best[model])
+        if self.plan.candidates:
+            return [model for model in self.plan.models if model in able]
+        spent = {model: sum(one.seconds for one in self.ended if one.spec.model == model) for model in able}
+        return sorted(able, key=lambda model: spent[model])[:1]
+
+    def _tuner(self, model: str) -> Tuner:
+        """The learner's tuner, told all that is known."""
+        if model not in self.tuners:
+            tuner = self.tuners[model] = Tuner(model, self.spaces[model], self.plan.seed)
+            for one in sorted(self.ended, key=lambda one: one.spec.number):
+                if one.spec.model == model:
+                    tuner.tell(one.spec.number, one.spec.hyperparameters, one.loss)
+        return self.tuners[model]
+
+    def _known(self, model: str) -> list[Spec]:
+        """The learner's own opening and what has ended of it."""
+        return [*first(model), *(one.spec for one in self.ended if one.spec.model == model)]
+
+    def _asked(self, model: str) -> list[Spec]:
+        """Candidates that were drawn and have not ended."""
+        asked = self.tuners[model].asked if model in self.tuners else {}
+        return [Spec(model, number, {}, "tuned") for number in asked]
+
+    def _is_flat(self) -> bool:
+        """Whether tuning has stopped to bring anything."""
+        losses = [one.loss if one.loss is not None else float("inf") for one in self.ended]
+        recent = [loss for one, loss in zip(self.ended, losses, strict=True) if one.spec.how == "tuned"][-PATIENCE:]
+        return len(recent) >= PATIENCE and min(losses) < min(recent)
+
+
+def needs_pycaret(plan: SearchPlan) -> list[str]:
+    """The variants of PyCaret's preprocessing that the plan's learners need, in their order."""
+    return [variant for variant in dict.fromkeys(map(variant_of, plan.models)) if variant != NATIVE]
+
+
+def describe(given: Mapping[str, Any]) -> dict[str, str]:
+    """Hyperparameters as MLflow keeps them."""
+    return {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in given.items()}
