@@ -11,6 +11,7 @@ the threshold that was asked for; the train run's own `cv_*` are those of the mo
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from pyfunc.model import PACKAGE_ARTIFACT, decide, signature
 from pyfunc.schema import InputSchema
 from steps import ingest, process, tracking
 from steps.judging.metrics import better, figures, gain
+from steps.progress import Watch
 from steps.records import Candidate, Dataset, SearchPlan
 from steps.search import budget
 from steps.search.plan import DEFAULTS, plan_of
@@ -112,35 +114,28 @@ def _with_positive(schema: InputSchema, positive: str) -> InputSchema:
 def _search(run: StepRun, dataset: Dataset, schema: InputSchema, plan: SearchPlan, folder: Path) -> list[Ranked]:
     """Run the race and log each candidate as it comes out."""
     ranked: list[Ranked] = []
-    best = np.nan
     splits = splits_of(dataset.y_train, plan.seed)
-    for tried in race(dataset.train, dataset.y_train, plan, folder):
-        one = _judge_and_log(run, tried, dataset.y_train, schema, plan, splits)
-        ranked.append(one)
-        if tried.error:
-            how = "cut off by the budget" if tried.error == budget.TIME_LIMIT else f"failed: {tried.error}"
-            log.info("candidate %-9s #%d %s after %.1f s", tried.model, tried.number, how, tried.seconds)
-            continue
-        figure = one.figures[plan.metric]
-        if np.isnan(best) or better(plan.metric, figure, best):
-            best = figure
-            mlflow.log_metric(f"best_cv_{plan.metric}", best, step=len(ranked), run_id=run.run_id)
-        log.info(
-            "candidate %-9s #%d %s=%.4f (best %.4f) in %.1f s",
-            tried.model, tried.number, plan.metric, figure, best, tried.seconds,
-        )  # fmt: skip
-    parts = _in_order([one for one in ranked if not one.tried.error], plan)
-    made = blend([one.tried for one in parts], dataset.y_train, folder) if plan.blend else None
-    if made is not None:
-        ranked.append(_judge_and_log(run, made, dataset.y_train, schema, plan, splits))
-        log.info(
-            "candidate %-9s of %d %s=%.4f",
-            BLEND,
-            len(made.hyperparameters),
-            plan.metric,
-            ranked[-1].figures[plan.metric],
-        )
+    with Watch(run, plan.metric, budget_s=plan.budget_s) as watch:
+        for tried in race(dataset.train, dataset.y_train, plan, folder):
+            one = _judge_and_log(run, tried, dataset.y_train, schema, plan, splits)
+            ranked.append(one)
+            began_s = ranked[0].tried.started_at_ms / 1000  # the first candidate starts with the budget
+            watch.tick(max(began_s + plan.budget_s - time.time(), 0.0))
+            _tell(watch, one, plan.metric)
+        parts = _in_order([one for one in ranked if not one.tried.error], plan)
+        made = blend([one.tried for one in parts], dataset.y_train, folder) if plan.blend else None
+        if made is not None:
+            ranked.append(_judge_and_log(run, made, dataset.y_train, schema, plan, splits))
+            _tell(watch, ranked[-1], plan.metric)
     return ranked
+
+
+def _tell(watch: Watch, one: Ranked, metric: str) -> None:
+    """Say that a candidate has ended, and how."""
+    tried = one.tried
+    name = f"{BLEND} of {len(tried.hyperparameters)}" if tried.model == BLEND else f"{tried.model} #{tried.number}"
+    how = "cut off by the budget" if tried.error == budget.TIME_LIMIT else tried.error and f"failed: {tried.error}"
+    watch.candidate(name, one.figures.get(metric), tried.seconds, how, tried.ended_at_ms)
 
 
 def _judge_and_log(
