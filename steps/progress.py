@@ -7,10 +7,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Self
+from typing import Annotated, Self
 
 import mlflow
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from steps import screen, tracking
@@ -20,6 +20,7 @@ from steps.tracking import StepRun
 
 WRITTEN_EVERY_S = 1.0  # at most: a store may be slow, and candidates may take a tenth of a second
 DRIFT_S = 1.0  # a reader counts down by himself; only where that is wrong by more he is told again
+Count = Annotated[int, Field(ge=0, le=2**53)]  # what JSON readers agree on
 log = logging.getLogger(__name__)
 
 
@@ -29,14 +30,14 @@ class Event:
 
     step: str
     candidate: str | None  # the last one that has ended, well or not
-    done: int  # candidates that have ended
-    of: int | None  # candidates that were asked for; None where the time decides
+    done: Count  # candidates that have ended
+    of: Count | None  # candidates that were asked for; None where the time decides
     metric: str
     best: FiniteFloat | None
     best_candidate: str | None
     seconds_left: FiniteFloat | None  # at `at_ms`; 0 when the search is over
     budget_s: FiniteFloat | None  # seconds of the whole search; None where the count decides
-    at_ms: int  # Unix time
+    at_ms: Count  # Unix time
 
     def left(self, now_ms: float) -> float | None:
         """Seconds that are left now."""
