@@ -135,7 +135,7 @@ def test_the_terminal_is_left_as_it_was(error):
         pass
 
     assert written(console).endswith("\x1b[?25h")
-    assert "\x1b[2K" in written(console).rsplit("train", 1)[1]
+    assert "\x1b[1A\x1b[2K" in written(console).rsplit("train", 1)[1]  # no empty row stays behind either
     assert (sys.stdout, sys.stderr) == before
 
 
