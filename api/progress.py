@@ -12,12 +12,15 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from api import endings, jobs
+from steps import progress as searches
 from steps import tracking
 
 STEPS = ("ingest", "train", "evaluate", "promote")
 BEGINS = {"ingest": 0.02, "train": 0.08, "evaluate": 0.85, "promote": 0.95}  # share of the way, by typical durations
 TRAIN_SHARE = BEGINS["evaluate"] - BEGINS["train"]
-RUNNING_TAIL = 0.98  # of the search's share, until it has really ended
+PREPARING_SHARE = 0.05  # of a training's share, until its search begins
+PREPARING_S = 20.0  # that this takes with a small table
+RUNNING_TAIL = 0.98  # of a training's share, until it has really ended
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,14 @@ def picture(client: MlflowClient, run: Run) -> Picture:
 def described(client: MlflowClient, run: Run) -> dict[str, Any]:
     """Everything about one job."""
     seen = picture(client, run)
-    status = status_of(run)
+    status, now_s = status_of(run), time.time()
     evaluated = seen.step("evaluate")
     has_report = evaluated is not None and evaluated.info.status == jobs.FINISHED
     return {
         **summary(run),
         "step": step_of(seen),
-        "progress": round(progress_of(seen, time.time()), 3),
+        "progress": round(progress_of(seen, now_s), 3),
+        "search": search_of(seen, now_s),
         "candidates": [_candidate(child) for child in seen.candidates],
         "problems": problems_of(client, run) if status in (jobs.FAILED, jobs.KILLED) else [],
         "report_url": f"/jobs/{run.info.run_id}/report" if has_report else None,
@@ -103,8 +107,26 @@ def progress_of(seen: Picture, now_s: float) -> float:
     if is_over and last.info.status == jobs.FINISHED:
         return BEGINS["evaluate"]
     until_s = (last.info.end_time or now_s * 1000) / 1000
-    share = (until_s - last.info.start_time / 1000) / _budget_s(seen.run)
-    return BEGINS["train"] + TRAIN_SHARE * min(max(share, 0.0), RUNNING_TAIL)
+    return BEGINS["train"] + TRAIN_SHARE * _share_of_training(last, until_s)
+
+
+def search_of(seen: Picture, now_s: float) -> dict[str, Any] | None:
+    """How the search gets on; None before it has begun."""
+    train = seen.step("train")
+    event = searches.read(train.data.tags.get(tracking.PROGRESS)) if train is not None else None
+    if train is None or event is None:
+        return None
+    is_over = jobs.has_ended(train) or jobs.has_ended(seen.run)
+    left = None if is_over else event.left(now_s * 1000)
+    return {
+        "candidate": event.candidate,
+        "done": event.done,
+        "of": event.of,
+        "metric": event.metric,
+        "best": event.best,
+        "best_candidate": event.best_candidate,
+        "seconds_left": None if left is None else round(left, 1),
+    }
 
 
 def problems_of(client: MlflowClient, run: Run) -> list[dict[str, str]]:
@@ -129,12 +151,14 @@ def finite(metrics: dict[str, float]) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
 
 
-def _budget_s(run: Run) -> float:
-    """The search's budget."""
-    try:
-        return max(float(parameter(run, "budget_s")), 1.0)
-    except (KeyError, ValueError):
-        return 60.0
+def _share_of_training(train: Run, until_s: float) -> float:
+    """How far a train run has come, 0 to RUNNING_TAIL: as its search says, and before that by the usual time."""
+    event = searches.read(train.data.tags.get(tracking.PROGRESS))
+    if event is None:
+        took_s = until_s - train.info.start_time / 1000
+        return PREPARING_SHARE * min(max(took_s / PREPARING_S, 0.0), 1.0)
+    searched = event.share(until_s * 1000) or 0.0
+    return min(PREPARING_SHARE + (1 - PREPARING_SHARE) * searched, RUNNING_TAIL)
 
 
 def _candidate(run: Run) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import click
 import psutil
 
 from pyfunc.errors import ProjectError
-from steps import tracking
+from steps import screen, tracking
 from steps.tracking import BUG, DONE, REFUSED, USAGE
 
 PR_SET_PDEATHSIG = 1  # Linux: prctl(2)
@@ -39,12 +39,12 @@ def command(cli: click.Command) -> NoReturn:
     """Run a click command as the process's purpose.
 
     Its return value, a mapping, becomes the last line on stdout; everything else goes to stderr, also what C code
-    writes to file descriptor 1.
+    writes to file descriptor 1. Where stderr is a terminal, the step at work is shown on its last line.
     """
     answer = _claim_stdout()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[screen.set_up(sys.stderr)])
     for noisy in ("alembic", "mlflow", "matplotlib", "fontTools", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     end_with_starter()
@@ -65,6 +65,8 @@ def command(cli: click.Command) -> NoReturn:
     except Exception:  # noqa: BLE001 (the outermost frame: a bug is shown whole and has its own exit code)
         traceback.print_exc()
         sys.exit(BUG)
+    finally:
+        screen.close()
     if isinstance(said, Mapping):
         answer.write(json.dumps(said, ensure_ascii=False) + "\n")
         answer.flush()

@@ -27,6 +27,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
 
 from pyfunc.errors import ModelUnavailableError, Problem, ProjectError
+from steps import screen
 
 # Tags on runs
 STEP = "crisol.step"  # main ingest train candidate evaluate promote score serve
@@ -41,7 +42,11 @@ MODEL_URI = "crisol.model_uri"
 CALIBRATION = "crisol.calibration"  # none, temperature, sigmoid or isotonic
 THRESHOLD, THRESHOLD_RULE = "crisol.threshold", "crisol.threshold_rule"  # the stored cut and how it was found
 METRIC = "crisol.metric"  # the figure that candidates were ranked by
+<<<<<<< HEAD
 STOPPED = "crisol.stopped"  # why a candidate was ended that had not failed
+=======
+PROGRESS = "crisol.progress"  # how a search gets on, JSON of `steps.progress.Event`, on train runs
+>>>>>>> progress
 VERSION, DECISION, PROMOTED = "crisol.version", "crisol.decision", "crisol.promoted"
 EVALUATION_RUN = "crisol.evaluation_run"
 CHAMPION_BEFORE, CHAMPION_AFTER = "crisol.champion_before", "crisol.champion_after"  # versions, on rollback runs
@@ -135,7 +140,8 @@ def step_run(step: str, name: str | None = None) -> Iterator[StepRun]:
     if given and str(run.data.tags.get("mlflow.runName", "")).count("-") > 1:  # MLflow's own made-up names say nothing
         mlflow.set_tag("mlflow.runName", name or step)
     try:
-        yield opened
+        with screen.step(step):
+            yield opened
     except BaseException as error:
         problems, exit_code = _as_problems(error)
         record_problems(opened.run_id, problems, exit_code)

@@ -30,14 +30,14 @@ from pyfunc.errors import Problem, TrainingRefusedError
 from pyfunc.model import PACKAGE_ARTIFACT, signature
 from pyfunc.schema import InputSchema
 from steps import ingest, process, tracking
-from steps.judging.metrics import better
+from steps.progress import Watch
 from steps.records import Candidate, Dataset, SearchPlan
 from steps.search import budget
 from steps.search.choosing import Ranked, choose, in_order, is_quick, leaderboard, too_slow
 from steps.search.ensemble import LARGEST, SMALL
 from steps.search.outcome import BEHIND, TIME_LIMIT
 from steps.search.plan import DEFAULTS, plan_of
-from steps.search.race import BLEND, Search, Tried
+from steps.search.race import Search, Tried
 from steps.search.settling import Settled, settle
 from steps.search.table import figures_of
 from steps.tracking import StepRun
@@ -110,26 +110,23 @@ def _search(run: StepRun, search: Search) -> list[Ranked]:
     """Run the race and log each candidate as it comes out; then the blends."""
     plan = search.plan
     ranked: list[Ranked] = []
-    best = np.nan
-    for tried in search.race():
-        one = _log_candidate(run, tried, plan)
-        ranked.append(one)
-        if tried.error:
-            log.info("candidate %-9s #%d %s after %.1f s", tried.model, tried.number, _ended(tried), tried.seconds)
-            continue
-        figure = one.figures[plan.metric]
-        if np.isnan(best) or better(plan.metric, figure, best):
-            best = figure
-            mlflow.log_metric(f"best_cv_{plan.metric}", best, step=len(ranked), run_id=run.run_id)
-        log.info(
-            "candidate %-9s #%d %s=%.4f (best %.4f) in %.1f s",
-            tried.model, tried.number, plan.metric, figure, best, tried.seconds,
-        )  # fmt: skip
-    parts = [one.tried for one in in_order([one for one in ranked if not one.tried.error], plan)]
-    for made in _blends(search, parts) if plan.blend else ():
-        ranked.append(_log_candidate(run, made, plan))
-        log.info("candidate %-9s of %d %s=%.4f", BLEND, made.parts, plan.metric, ranked[-1].figures[plan.metric])
+    with Watch(run, plan.metric, budget_s=None if plan.candidates else plan.budget_s, of=plan.candidates) as watch:
+        for tried in search.race(watch.tick):
+            ranked.append(_log_candidate(run, tried, plan))
+            _tell(watch, ranked[-1], plan.metric)
+        parts = [one.tried for one in in_order([one for one in ranked if not one.tried.error], plan)]
+        for made in _blends(search, parts) if plan.blend else ():
+            ranked.append(_log_candidate(run, made, plan))
+            _tell(watch, ranked[-1], plan.metric)
     return ranked
+
+
+def _tell(watch: Watch, one: Ranked, metric: str) -> None:
+    """Say that a candidate has ended, and how."""
+    tried = one.tried
+    said = {TIME_LIMIT: "cut off by the budget", BEHIND: "fell behind and was stopped"}
+    how = said.get(tried.error, f"failed: {tried.error}") if tried.error else None
+    watch.candidate(tried.name, one.figures.get(metric), tried.seconds, how, tried.ended_at_ms)
 
 
 def _blends(search: Search, parts: list[Tried]) -> list[Tried]:
@@ -155,19 +152,13 @@ def _fast_enough(ranked: list[Ranked], search: Search) -> tuple[Ranked, float]:
             raise TrainingRefusedError(too_slow([best], search.plan))
 
 
-def _ended(tried: Tried) -> str:
-    """How a candidate without figures has ended, in words."""
-    said = {TIME_LIMIT: "cut off by the budget", BEHIND: "fell behind and was stopped"}
-    return said.get(tried.error or "", f"failed: {tried.error}")
-
-
 def _log_candidate(run: StepRun, tried: Tried, plan: SearchPlan) -> Ranked:
     """The run of one candidate: made when it has ended, so that it is never left RUNNING."""
     client = MlflowClient()
     outcome = tried.outcome
     tags = {
         MLFLOW_PARENT_RUN_ID: run.run_id,
-        MLFLOW_RUN_NAME: f"{BLEND} of {tried.parts}" if tried.model == BLEND else tried.name,
+        MLFLOW_RUN_NAME: tried.name,
         tracking.STEP: "candidate",
         tracking.MODEL: tried.model,
         **{f"warnings.{kind}": str(count) for kind, count in outcome.warnings.items()},

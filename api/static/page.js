@@ -140,6 +140,13 @@ function showDataset(dataset) {
   $("train-section").hidden = false;
 }
 
+function searched(search) {
+  const count = search.of ? `${search.done} of ${search.of} candidates` : search.done === 1 ? "1 candidate" : `${search.done} candidates`;
+  const best = search.best === null ? null : `best ${search.metric} ${figure(search.best)} (${search.best_candidate})`;
+  const left = search.seconds_left === null ? null : `${Math.round(search.seconds_left)} s left`;
+  return `${[search.candidate ? `${count}, the last ${search.candidate}` : count, best, left].filter(Boolean).join("; ")}.`;
+}
+
 function showJob(job) {
   const isOver = FINAL.includes(job.status);
   const elapsed = Math.round(((job.ended_at_ms || Date.now()) - job.created_at_ms) / 1000);
@@ -148,6 +155,7 @@ function showJob(job) {
   show("job",
     make("p", { role: "status" }, `${said[job.status] || job.status} ${elapsed} s.`),
     make("progress", { max: 1, value: job.progress, "aria-label": "Progress" }),
+    job.search ? make("p", { class: "muted" }, searched(job.search)) : null,
     make("div", { class: "row" },
       isOver ? null : make("button", { class: "quiet", type: "button", onclick: (event) => cancel(job.job_id, event.target) }, "Cancel training"),
       job.report_url ? opened("Report", job.report_url, "report.html") : null,

@@ -103,9 +103,16 @@ class Pool:
         now = time.monotonic()
         self.jobs.append(Job(key, process, result, now, int(time.time() * 1000), now + limit_s))
 
-    def next(self, deadline: float) -> Iterator[Finished]:
-        """Wait until a worker has ended or `deadline` (time.monotonic()) has come; those that have ended."""
+    def next(self, deadline: float, beat: Callable[[], None] | None = None) -> Iterator[Finished]:
+        """Wait until a worker has ended or `deadline` (time.monotonic()) has come; those that have ended.
+
+        Args:
+            deadline: workers that are still at it then are ended.
+            beat: called before each look at the workers.
+        """
         while self.jobs:
+            if beat is not None:
+                beat()
             now = time.monotonic()
             soonest = min([deadline, *(job.deadline for job in self.jobs)])
             connection.wait([job.process.sentinel for job in self.jobs], timeout=max(0.0, min(LOOK_S, soonest - now)))

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Tried:
     @property
     def name(self) -> str:
         """As people read it."""
-        return f"{self.model} #{self.number}"
+        return f"{BLEND} of {self.parts}" if self.model == BLEND else f"{self.model} #{self.number}"
 
 
 @dataclass
@@ -88,8 +89,11 @@ class Search:
         """The folds that every candidate is cross-validated in."""
         return self.table.splits()
 
-    def race(self) -> Iterator[Tried]:
+    def race(self, tick: Callable[[float], None]) -> Iterator[Tried]:
         """Try candidates until the budget or the schedule is used up; each comes out as it ends.
+
+        Args:
+            tick: told every now and then how many seconds are left, where there is a budget.
 
         Raises:
             TrainingRefusedError: the preprocessing could not be prepared.
@@ -98,7 +102,7 @@ class Search:
             pool.start(workers.hello, limit_s=budget.START_LIMIT_S)
             table.lay_out(self.folder, self.frame, self.table)
             list(pool.next(time.monotonic() + budget.START_LIMIT_S))
-            yield from self._run(pool)
+            yield from self._run(pool, tick)
 
     def blend(self, tried: Sequence[Tried], most: int) -> Tried | None:
         """One more candidate: the weighted mean of the best ones.
@@ -155,7 +159,7 @@ class Search:
             return None
         return finished
 
-    def _run(self, pool: Pool) -> Iterator[Tried]:
+    def _run(self, pool: Pool, tick: Callable[[float], None]) -> Iterator[Tried]:
         """Hand out, wait, tell; see the module."""
         schedule = Schedule(self.plan)
         deadline = None if self.plan.candidates else time.monotonic() + self.plan.budget_s
@@ -165,7 +169,8 @@ class Search:
             self._fill(pool, schedule, deadline, unprepared, ready)
             if not pool.jobs:
                 return
-            for finished in pool.next(deadline or time.monotonic() + NO_LIMIT_S):
+            beat = None if deadline is None else partial(_beat, tick, deadline)
+            for finished in pool.next(deadline or time.monotonic() + NO_LIMIT_S, beat):
                 if finished.key[0] == workers.prepare.__name__:
                     if self._is_prepared(finished):
                         ready.add(finished.key[1])
@@ -241,3 +246,8 @@ class Search:
             spec.model, spec.number, outcome, self.folder / spec.file, finished.started_at_ms, finished.ended_at_ms,
             finished.seconds, how=spec.how,
         )  # fmt: skip
+
+
+def _beat(tick: Callable[[float], None], deadline: float) -> None:
+    """Tell how many seconds are left."""
+    tick(max(0.0, deadline - time.monotonic()))

@@ -7,17 +7,20 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from mlflow.entities import Run, RunData, RunInfo, RunTag
 
-from api import jobs, processes
+from api import jobs, processes, progress
 from api.app import create_app
 from api.supervisor import Supervisor
 from steps import tracking
+from steps.progress import Event
 from steps.settings import Settings
 from tests.api.served import running, server, until
 from tests.conftest import Store
@@ -298,6 +301,50 @@ def test_candidates_and_report_are_shown(store: Store):
     assert found["version"] == "7"
     assert report.text == "<h1>Report</h1>"
     assert "sandbox" in report.headers["content-security-policy"]
+
+
+def test_a_job_says_how_its_search_gets_on(store: Store):
+    """Nothing before the search; then last and best candidate and the seconds left, which no run has that is over."""
+    event = Event("train", "lr #0", 2, None, "roc_auc", 0.8, "lightgbm #0", 300.0, 400.0, int(time.time() * 1000))
+    with server() as client:
+        job = asked()
+        at_work(job)
+        before = client.get(f"/jobs/{job}").json()
+        experiment = store.client.get_run(job).info.experiment_id
+        train = store.client.create_run(experiment, tags={"mlflow.parentRunId": job, tracking.STEP: "train"})
+        preparing = client.get(f"/jobs/{job}").json()
+        store.client.set_tag(train.info.run_id, tracking.PROGRESS, event.text())
+        during = client.get(f"/jobs/{job}").json()
+        store.client.set_tag(train.info.run_id, tracking.PROGRESS, "<b>")
+        broken = client.get(f"/jobs/{job}")
+        store.client.set_tag(train.info.run_id, tracking.PROGRESS, event.text())
+        store.client.set_terminated(train.info.run_id, "FAILED")
+        after = client.get(f"/jobs/{job}").json()
+
+    assert (before["search"], preparing["search"]) == (None, None)
+    left = during["search"].pop("seconds_left")
+    assert 200 < left <= 300
+    assert during["search"] == {
+        "candidate": "lr #0", "done": 2, "of": None, "metric": "roc_auc", "best": 0.8, "best_candidate": "lightgbm #0",
+    }  # fmt: skip
+    assert preparing["progress"] < during["progress"]
+    assert (broken.status_code, broken.json()["search"]) == (200, None)
+    assert after["search"] == {**during["search"], "seconds_left": None}
+
+
+@pytest.mark.parametrize(("of", "left", "came_to"), [(None, 60.0, 0.12), (None, 30.0, 0.48), (4, None, 0.30)])
+def test_progress_is_what_the_search_says(of, left, came_to):
+    """By the seconds that are left of its own budget, or by its count; a search that is over leaves the rest."""
+
+    def seen_with(event: Event) -> progress.Picture:
+        tags = [RunTag(tracking.STEP, "train"), RunTag(tracking.PROGRESS, event.text())]
+        info = RunInfo("r", "0", "me", "RUNNING", 1_000_000, None, "active")
+        return progress.Picture(Run(info, None), [Run(info, RunData(tags=tags))], [])
+
+    event = Event("train", "lr #0", 1, of, "roc_auc", 0.8, "lr #0", left, None if of else 60.0, 1_005_000)
+
+    assert progress.progress_of(seen_with(event), 1005.0) == pytest.approx(came_to, abs=0.01)
+    assert progress.progress_of(seen_with(replace(event, seconds_left=0.0)), 1070.0) == pytest.approx(0.83, abs=0.01)
 
 
 def test_a_run_that_is_no_job_is_a_404(store: Store):
