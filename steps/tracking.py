@@ -42,11 +42,8 @@ MODEL_URI = "crisol.model_uri"
 CALIBRATION = "crisol.calibration"  # none, temperature, sigmoid or isotonic
 THRESHOLD, THRESHOLD_RULE = "crisol.threshold", "crisol.threshold_rule"  # the stored cut and how it was found
 METRIC = "crisol.metric"  # the figure that candidates were ranked by
-<<<<<<< HEAD
 STOPPED = "crisol.stopped"  # why a candidate was ended that had not failed
-=======
 PROGRESS = "crisol.progress"  # how a search gets on, JSON of `steps.progress.Event`, on train runs
->>>>>>> progress
 VERSION, DECISION, PROMOTED = "crisol.version", "crisol.decision", "crisol.promoted"
 EVALUATION_RUN = "crisol.evaluation_run"
 CHAMPION_BEFORE, CHAMPION_AFTER = "crisol.champion_before", "crisol.champion_after"  # versions, on rollback runs

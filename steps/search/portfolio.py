@@ -3,8 +3,8 @@
 The values are facts of others, taken to the rates that fit into a minute: LightGBM's extra trees, the large leaves and
 CatBoost's and XGBoost's first entries from AutoGluon's zero-shot portfolios (autogluon.tabular 1.6,
 `configs/zeroshot/`: the 2023 and 2025 portfolios, learned from TabRepo and TabArena); CatBoost's plain boosting with
-one step a leaf from the tuned defaults of Holzmüller, Grinsztajn, Steinwart (2024), "Better by default". What they do on
-the training parts of our own tables was looked at before they were put in this order.
+one step a leaf from the tuned defaults of Holzmüller, Grinsztajn, Steinwart (2024), "Better by default". What they do
+on the training parts of a few tables was looked at before they were put in this order.
 """
 
 from __future__ import annotations
