@@ -28,7 +28,7 @@ class Codes(BaseEstimator, TransformerMixin):
         for at in self.categories_:
             counts = frame.iloc[:, at].value_counts()
             ordered = [text for _, text in sorted((-count, text) for text, count in counts.items())][:MOST_LEVELS]
-            self.levels_[at] = {text: code for code, text in enumerate(ordered)}
+            self.levels_[at] = {str(text): code for code, text in enumerate(ordered)}
         return self
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
