@@ -114,7 +114,7 @@ def _search(run: StepRun, dataset: Dataset, schema: InputSchema, plan: SearchPla
     ranked: list[Ranked] = []
     best = np.nan
     splits = splits_of(dataset.y_train, plan.seed)
-    for tried in race(dataset.train, dataset.y_train, plan, folder):
+    for tried in race(dataset.train, dataset.y_train, plan, folder, schema.texts):
         one = _judge_and_log(run, tried, dataset.y_train, schema, plan, splits)
         ranked.append(one)
         if tried.error:

@@ -32,7 +32,9 @@ class Prepared:
     learners: dict[str, Learner]
 
 
-def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: int) -> Prepared:
+def prepare(
+    frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: int, texts: tuple[int, ...] = ()
+) -> Prepared:
     """Let PyCaret set up an experiment and take its parts.
 
     Args:
@@ -40,10 +42,10 @@ def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: in
         y: int64 (n_rows,) positions of the classes.
         variant: `plain`, or `scaled` for learners that need standardised features.
         seed: PyCaret's session id, and the learners' random state.
+        texts: positions of the text columns.
     """
-    columns = Columns()
-    features = columns.fit_transform(frame)
-    texts = [name for name in features if features[name].dtype == object]
+    features = Columns(texts).fit_transform(frame)
+    categories = [name for name in features if features[name].dtype == object]
     table = features.assign(**{LABEL: y})
     experiment = ClassificationExperiment()
     experiment.setup(
@@ -51,8 +53,8 @@ def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: in
         target=LABEL,
         test_data=table.head(STANDING_IN),
         index=False,
-        numeric_features=[name for name in features if name not in texts],
-        categorical_features=texts,
+        numeric_features=[name for name in features if name not in categories],
+        categorical_features=categories,
         keep_features=list(features),  # nothing is dropped for its type: the schema has decided already
         normalize=variant == "scaled",
         session_id=seed,
@@ -63,7 +65,7 @@ def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: in
         verbose=False,
     )
     steps = [(name, clone(step)) for name, step in experiment.pipeline.steps]
-    preprocessing = Pipeline([("columns", Columns()), *steps, ("matrix", Matrix())])
+    preprocessing = Pipeline([("columns", Columns(texts)), *steps, ("matrix", Matrix())])
     return Prepared(preprocessing, _learners(experiment))
 
 

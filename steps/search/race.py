@@ -59,7 +59,9 @@ def splits_of(y: np.ndarray[Any, Any], seed: int) -> list[tuple[np.ndarray[Any, 
     return workers.Table(pd.DataFrame(), y, _folds(y), seed).splits()
 
 
-def race(frame: pd.DataFrame, y: np.ndarray[Any, Any], plan: SearchPlan, folder: Path) -> Iterator[Tried]:
+def race(
+    frame: pd.DataFrame, y: np.ndarray[Any, Any], plan: SearchPlan, folder: Path, texts: tuple[int, ...] = ()
+) -> Iterator[Tried]:
     """Try candidates until the budget or the list is used up; each comes out as it ends.
 
     Args:
@@ -67,12 +69,13 @@ def race(frame: pd.DataFrame, y: np.ndarray[Any, Any], plan: SearchPlan, folder:
         y: int64 (n_rows,) positions of the classes.
         plan: which learners, how long, which seed.
         folder: scratch; the candidates' pipelines stay in it.
+        texts: positions of the text columns.
 
     Raises:
         TrainingRefusedError: the preprocessing could not be prepared.
     """
     variants = list(dict.fromkeys(variant_of(name) for name in plan.models))
-    (folder / workers.TABLE).write_bytes(pickle.dumps(workers.Table(frame, y, _folds(y), plan.seed)))
+    (folder / workers.TABLE).write_bytes(pickle.dumps(workers.Table(frame, y, _folds(y), plan.seed, texts)))
     with Pool(folder, budget.cores()) as pool:
         pool.start(workers.hello, limit_s=budget.START_LIMIT_S)
         list(pool.next(time.monotonic() + budget.START_LIMIT_S))

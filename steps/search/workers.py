@@ -43,6 +43,7 @@ class Table:
     y: np.ndarray[Any, Any]
     folds: int
     seed: int
+    texts: tuple[int, ...] = ()  # positions of the text columns
 
     def splits(self) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
         """Row positions to learn from and to judge on, the same for every candidate."""
@@ -73,7 +74,7 @@ def prepare(folder: Path, variant: str) -> Outcome:
     from steps.search import experiment  # noqa: PLC0415 (only workers import PyCaret)
 
     table = _read_table(folder)
-    prepared = experiment.prepare(table.frame, table.y, variant, table.seed)
+    prepared = experiment.prepare(table.frame, table.y, variant, table.seed, table.texts)
     for number, (learn, judge) in enumerate(table.splits()):
         fitted = cloudpickle.loads(cloudpickle.dumps(prepared.preprocessing))
         learned = fitted.fit_transform(table.frame.iloc[learn], _labels(table.y[learn], learn))
