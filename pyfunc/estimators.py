@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -57,15 +58,16 @@ class Columns(BaseEstimator, TransformerMixin):
             at: frame.iloc[:, at].max() for at in range(frame.shape[1]) if frame.dtypes.iloc[at].kind == "M"
         }
 
-    def _made(self, frame: pd.DataFrame, of_texts: dict[int, dict[str, Any]]) -> pd.DataFrame:
-        """Everything under its plain name."""
+    def _made(self, frame: pd.DataFrame, of_texts: Mapping[int, tuple[Any, Any]]) -> pd.DataFrame:
+        """Everything under its plain name; numbers of texts stand last, as one block, which is faster."""
         parts: dict[str, Any] = {}
         for at in range(frame.shape[1]):
             values = frame.iloc[:, at]
             if at in of_texts:
-                parts |= {f"x{at}{name}": feature for name, feature in of_texts[at].items()}
-                if not self.keep_texts:
-                    continue
+                parts[f"x{at}head"] = of_texts[at][1]
+                if self.keep_texts:
+                    parts[f"x{at}"] = values
+                continue
             if at not in self.latest_:
                 parts[f"x{at}"] = values
                 continue
@@ -78,7 +80,12 @@ class Columns(BaseEstimator, TransformerMixin):
             ):
                 parts[f"x{at}{part}"] = numbers.astype(np.float64)
             parts[f"x{at}age"] = (self.latest_[at] - values) / np.timedelta64(1, "D")
-        return pd.DataFrame(parts, index=frame.index)
+        made = pd.DataFrame(parts, index=frame.index)
+        if not of_texts:
+            return made
+        names = [f"x{at}{name}" for at in of_texts for name in self.features_[at].names]
+        block = np.column_stack([numbers for numbers, _ in of_texts.values()])
+        return pd.concat([made, pd.DataFrame(block, columns=names, index=frame.index, copy=False)], axis=1)
 
 
 class Matrix(BaseEstimator, TransformerMixin):

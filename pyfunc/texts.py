@@ -17,6 +17,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ __all__ = ["MISSING", "NO_LETTERS", "REST", "TextFeatures", "head_of", "often", 
 
 FEWEST_ROWS, LEAST_SHARE, MOST_SHARE = 5, 0.01, 0.99  # of the rows with a text: what fewer hold is no feature
 MOST_PARTS = 30
+PLAIN = ("length", "words", "digits", "number", "same")
 MOST_HEADS = 20  # few enough to become a column each: encoders that see labels are for more
 REST, NO_LETTERS, MISSING = "(other)", "(none)", "(missing)"  # no head has a bracket
 LONGEST_READ = 10_000  # characters of a text in which words and numbers are looked for
@@ -40,9 +42,9 @@ NOT_LETTERS = re.compile(r"[\W\d_]+")
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def words_in(text: str) -> set[str]:
-    """Different words of a text, case folded."""
-    return {word for word in WORD.findall(text[:LONGEST_READ].casefold()) if len(word) <= LONGEST_WORD}
+def words_in(text: str) -> list[str]:
+    """Words of a text in their order, case folded."""
+    return WORD.findall(text[:LONGEST_READ].casefold())
 
 
 def head_of(text: str) -> str:
@@ -54,21 +56,46 @@ def head_of(text: str) -> str:
     return NOT_LETTERS.sub("", found[1]).casefold()[:LONGEST_HEAD] if found else ""
 
 
-def often(found: Iterable[tuple[Iterable[str], int]], n_rows: int, most: int) -> tuple[str, ...]:
+def often(found: Iterable[Iterable[str]], rows: Sequence[int], most: int) -> tuple[str, ...]:
     """What occurs in enough of the rows, but not in nearly all: the most frequent first, on a tie by the alphabet.
 
     Args:
-        found: what stands in a text, and how many rows hold that text.
-        n_rows: with a text.
-        most: how many are kept.
+        found: parts of each text, empty ones and very long ones of no account.
+        rows: how many rows hold each text.
+        most: how many parts are kept.
     """
-    rows: Counter[str] = Counter()
-    for parts, count in found:
-        for part in parts:
-            rows[part] += count
-    least = max(FEWEST_ROWS, LEAST_SHARE * n_rows)
-    kept = [part for part, count in rows.items() if least <= count <= MOST_SHARE * n_rows]
-    return tuple(sorted(kept, key=lambda part: (-rows[part], part))[:most])
+    counts: Counter[str] = Counter()
+    for parts, count in zip(found, rows, strict=True):
+        for part in set(parts):
+            counts[part] += count
+    n_rows = sum(rows)
+    least, limit = max(FEWEST_ROWS, LEAST_SHARE * n_rows), MOST_SHARE * n_rows
+    kept = [part for part, count in counts.items() if least <= count <= limit and 0 < len(part) <= LONGEST_WORD]
+    return tuple(sorted(kept, key=lambda part: (-counts[part], part))[:most])
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """A column's different texts, each looked at once, and where they stand."""
+
+    codes: np.ndarray[Any, Any]  # (n_rows,) position of each row's text, -1 for missing
+    distinct: Sequence[str]
+    read: Sequence[str]  # what is read of each
+    words: Sequence[Sequence[str]]
+    heads: Sequence[str]
+
+    @classmethod
+    def of(cls, texts: pd.Series) -> _Texts:
+        """Look at them."""
+        values = texts.to_numpy(dtype=object)
+        if len(values) == 1:  # as served: one row needs no table
+            distinct = [text for text in values if isinstance(text, str)]
+            codes = np.array([len(distinct) - 1])
+        else:
+            codes, found = pd.factorize(pd.Series(values, dtype=object))
+            distinct = list(found)
+        read = [text[:LONGEST_READ] for text in distinct]
+        return cls(codes, distinct, read, list(map(words_in, read)), list(map(head_of, read)))
 
 
 class TextFeatures:
@@ -80,57 +107,56 @@ class TextFeatures:
         Args:
             texts: (n_rows,) object, NaN for missing.
         """
-        self._learn(*_distinct(texts))
+        self._learn(_Texts.of(texts))
         return self
 
-    def transform(self, texts: pd.Series) -> dict[str, np.ndarray[Any, Any]]:
-        """Features (n_rows,) by name, float64 but for `head` (object); the same ones whatever the rows hold."""
-        codes, distinct = _distinct(texts)
-        return self._made(codes, distinct, itself=0)
+    def transform(self, texts: pd.Series) -> tuple[Floats, np.ndarray[Any, Any]]:
+        """Numbers (n_rows, n_names), called `names`, and heads (n_rows,); the same ones whatever the rows hold."""
+        return self._made(_Texts.of(texts), itself=0)
 
-    def fit_transform(self, texts: pd.Series) -> dict[str, np.ndarray[Any, Any]]:
+    def fit_transform(self, texts: pd.Series) -> tuple[Floats, np.ndarray[Any, Any]]:
         """The same for the training rows themselves, which `same` counts without the row itself.
 
         A new row is not among the training rows; if training rows counted themselves, a text seen once would mean one
         thing in training and another in use.
         """
-        codes, distinct = _distinct(texts)
-        self._learn(codes, distinct)
-        return self._made(codes, distinct, itself=1)
+        looked_at = _Texts.of(texts)
+        self._learn(looked_at)
+        return self._made(looked_at, itself=1)
 
-    def _learn(self, codes: np.ndarray[Any, Any], distinct: Sequence[str]) -> None:
-        """From different texts and the position of each row's text in them, -1 for missing."""
-        counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
-        n_rows = int(counts.sum())
+    @property
+    def names(self) -> list[str]:
+        """Of the numbers, in their order."""
+        return [*PLAIN, *(f"part{at}" for at in range(len(self.words_)))]
+
+    def _learn(self, texts: _Texts) -> None:
+        """Frequent words and heads; the hash of each text, and its number of rows."""
+        counts = np.bincount(texts.codes[texts.codes >= 0], minlength=len(texts.distinct))
         rows = counts.tolist()
-        self.words_ = often(zip(map(words_in, distinct), rows, strict=True), n_rows, MOST_PARTS)
-        heads = ((head,) if (head := head_of(text)) else () for text in distinct)
-        self.heads_ = often(zip(heads, rows, strict=True), n_rows, MOST_HEADS)
-        hashes = _hashes(distinct)
+        self.words_ = often(texts.words, rows, MOST_PARTS)
+        self.heads_ = often(([head] for head in texts.heads), rows, MOST_HEADS)
+        hashes = _hashes(texts.distinct)
         order = np.argsort(hashes)
         self.hashes_, self.counts_ = hashes[order], counts[order].astype(np.int32)
 
-    def _made(self, codes: np.ndarray[Any, Any], distinct: Sequence[str], itself: int) -> dict[str, Any]:
+    def _made(self, texts: _Texts, itself: int) -> tuple[Floats, np.ndarray[Any, Any]]:
         """Features of the different texts, handed out to the rows; the last one stands for a missing text."""
-        numbers = np.zeros((len(distinct) + 1, 5 + len(self.words_)))
-        numbers[-1, 3] = np.nan
-        heads = np.empty(len(distinct) + 1, dtype=object)
-        heads[-1] = MISSING
-        place = {word: 5 + at for at, word in enumerate(self.words_)}
-        known, frequent = frozenset(self.words_), frozenset(self.heads_)
-        for at, text in enumerate(distinct):
-            row = numbers[at]
-            row[:4] = _plain(text)
-            for word in known & words_in(text):
-                row[place[word]] = 1.0
-            head = head_of(text)
-            heads[at] = head if head in frequent else REST if head else NO_LETTERS
-        numbers[:-1, 4] = np.log1p(np.maximum(self._seen(distinct) - itself, 0))
-        names = ("length", "words", "digits", "number", "same", *(f"part{at}" for at in range(len(self.words_))))
-        rows = numbers[codes].T
-        made: dict[str, Any] = dict(zip(names, rows, strict=True))
-        made["head"] = heads[codes]
-        return made
+        n_texts = len(texts.distinct)
+        numbers = np.zeros((n_texts + 1, len(PLAIN) + len(self.words_)))
+        figures = list(map(WHOLE_NUMBER.findall, texts.read))
+        numbers[:n_texts, 0] = list(map(len, texts.distinct))
+        numbers[:n_texts, 1] = list(map(len, texts.words))
+        numbers[:n_texts, 2] = [sum(map(len, found)) if found else 0 for found in figures]
+        numbers[:n_texts, 3] = [_number(found[-1]) if found else math.nan for found in figures]
+        numbers[:n_texts, 4] = np.log1p(np.maximum(self._seen(texts.distinct) - itself, 0))
+        numbers[n_texts, 3] = np.nan
+        place = {word: at for at, word in enumerate(self.words_, start=len(PLAIN))}
+        if place:
+            at = [(row, place[word]) for row, words in enumerate(texts.words) for word in place.keys() & words]
+            numbers[tuple(np.array(at, dtype=np.int64).reshape(-1, 2).T)] = 1.0
+        known = {"": NO_LETTERS, **{head: head for head in self.heads_}}
+        heads = np.array([*(known.get(head, REST) for head in texts.heads), MISSING], dtype=object)
+        return numbers[texts.codes], heads[texts.codes]
 
     def _seen(self, distinct: Sequence[str]) -> np.ndarray[Any, Any]:
         """How many training rows hold each text."""
@@ -141,21 +167,9 @@ class TextFeatures:
         return np.where(self.hashes_[at] == wanted, self.counts_[at], 0)
 
 
-def _plain(text: str) -> tuple[float, float, float, float]:
-    """Length, number of words, digits, and the last whole number."""
-    figures = WHOLE_NUMBER.findall(text[:LONGEST_READ])
-    last = float(figures[-1]) if figures and len(figures[-1]) <= LONGEST_NUMBER else math.nan
-    return len(text), len(text.split()), sum(map(len, figures)), last
-
-
-def _distinct(texts: pd.Series) -> tuple[np.ndarray[Any, Any], Sequence[str]]:
-    """Position of each row's text among the different ones (n_rows,), -1 for missing; and these."""
-    values = texts.to_numpy(dtype=object)
-    if len(values) == 1:  # as served: no table is needed for one row
-        is_there = isinstance(values[0], str)
-        return np.array([0 if is_there else -1]), list(values) if is_there else []
-    codes, distinct = pd.factorize(pd.Series(values, dtype=object))
-    return codes, list(distinct)
+def _number(digits: str) -> float:
+    """A whole number, unless it is too long to be a quantity."""
+    return float(digits) if len(digits) <= LONGEST_NUMBER else math.nan
 
 
 def _hashes(texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint64]]:

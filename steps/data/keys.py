@@ -59,11 +59,9 @@ def is_key(present: pd.Series, *, is_named_key: bool) -> bool:
 
 def _sharing(distinct: Sequence[str], rows: Sequence[int]) -> int:
     """How many rows have a word or a head that makes a feature; `rows` hold each of the different texts."""
-    n_rows = sum(rows)
     words = [{word for word in words_in(text) if len(word) >= LEAST_LETTERS and word.isalpha()} for text in distinct]
-    heads = [{head} if (head := head_of(text)) else set() for text in distinct]
-    known_words = {*often(zip(words, rows, strict=True), n_rows, MOST_PARTS)}
-    known_heads = {*often(zip(heads, rows, strict=True), n_rows, MOST_HEADS)}
+    heads = [{head_of(text)} for text in distinct]
+    known_words, known_heads = {*often(words, rows, MOST_PARTS)}, {*often(heads, rows, MOST_HEADS)}
     return sum(
         count
         for of_text, head, count in zip(words, heads, rows, strict=True)
