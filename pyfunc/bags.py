@@ -35,6 +35,7 @@ class Bag(BaseEstimator, ClassifierMixin):
         booster: a name of `pyfunc.boosters.BOOSTERS`.
         parameters: the booster's own hyperparameters, `learning_rate` among them.
         categories: positions of the columns that hold categories.
+        left_out: positions of columns that are not looked at.
         seconds: for all members together; the learning rate goes up, and then the rows go down, as far as it needs.
             None for no limit.
         seed: of whatever is drawn.
@@ -50,12 +51,14 @@ class Bag(BaseEstimator, ClassifierMixin):
         booster: str,
         parameters: Mapping[str, Any],
         categories: Sequence[int] = (),
+        left_out: Sequence[int] = (),
         seconds: float | None = None,
         seed: int = 1,
     ) -> None:
         self.booster = booster
         self.parameters = parameters
         self.categories = categories
+        self.left_out = left_out
         self.seconds = seconds
         self.seed = seed
 
@@ -69,6 +72,7 @@ class Bag(BaseEstimator, ClassifierMixin):
             look: called after each member with its watched rows and their probabilities; what it raises ends the fit.
         """
         end = None if self.seconds is None else time.monotonic() + self.seconds * GROWING
+        matrix = self._seen(matrix)
         self.rows: int | None = None
         if end is not None:
             self._pace(matrix, y, splits, end)
@@ -100,10 +104,15 @@ class Bag(BaseEstimator, ClassifierMixin):
 
     def predict_proba(self, matrix: Matrix) -> Matrix:
         """Probabilities (n_rows, n_classes): the mean over the members."""
+        matrix = self._seen(matrix)
         total = self.members_[0].predict_proba(matrix)
         for member in self.members_[1:]:
             total = total + member.predict_proba(matrix)
         return total / len(self.members_)
+
+    def _seen(self, matrix: Matrix) -> Matrix:
+        """The columns that are looked at."""
+        return np.delete(matrix, self.left_out, axis=1) if len(self.left_out) else matrix
 
     def _sight(
         self,
@@ -117,8 +126,10 @@ class Bag(BaseEstimator, ClassifierMixin):
     ) -> Sight:
         """What one member sees."""
         patience = max(LEAST_PATIENCE, round(PATIENT[self.booster] / self._rate))
+        left_out = set(self.left_out)
+        categories = [at - sum(other < at for other in left_out) for at in self.categories if at not in left_out]
         return Sight(
-            matrix[learn], y[learn], matrix[watch], y[watch], int(y.max()) + 1, self.categories,
+            matrix[learn], y[learn], matrix[watch], y[watch], int(y.max()) + 1, categories,
             rounds, patience, until, self.seed + number,
         )  # fmt: skip
 

@@ -43,7 +43,7 @@ UNSEEN = "unseen"  # no fault of the cell: what it means is for the schema's pol
 
 
 class Kind(StrEnum):
-    """What a column holds. The last three are never learned from."""
+    """What a column holds. The last two are never learned from; of text a model reads features."""
 
     NUMBER = "number"
     CATEGORY = "category"
@@ -73,10 +73,10 @@ def convert(
 
     Args:
         column: (n_rows,) of any dtype; not changed.
-        kind: NUMBER and BOOLEAN become float64, CATEGORY object of text, DATETIME datetime64[ns] or, with a zone,
-            datetime64[ns, UTC].
+        kind: NUMBER and BOOLEAN become float64, CATEGORY and TEXT object of text, DATETIME datetime64[ns] or, with a
+            zone, datetime64[ns, UTC].
         spelling: how this column's cells are written beside the plain forms.
-        missing_tokens: texts that mean missing, besides empty text; not for CATEGORY, where they may be categories.
+        missing_tokens: texts that mean missing, besides empty text; not for CATEGORY and TEXT, where they may be words.
     """
     cells = column.reset_index(drop=True)
     tokens = frozenset(missing_tokens)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
+WIDE = 0.2  # levels a row with a value: such a category is nearly a key
 MOST_LEVELS = 5000  # of a category; the rarer ones are as good as unseen
 
 
@@ -18,6 +19,7 @@ class Codes(BaseEstimator, TransformerMixin):
 
     Attributes:
         categories_: positions of the columns that hold categories.
+        wide_: positions of those among them with so many levels that each has few rows.
         levels_: texts of each of those columns, by position; the code of a text is its place.
     """
 
@@ -25,8 +27,11 @@ class Codes(BaseEstimator, TransformerMixin):
         """Remember the levels of every category."""
         self.categories_: list[int] = [at for at in range(frame.shape[1]) if frame.dtypes.iloc[at].kind == "O"]
         self.levels_: dict[int, dict[str, int]] = {}
+        self.wide_: list[int] = []
         for at in self.categories_:
             counts = frame.iloc[:, at].value_counts()
+            if len(counts) > WIDE * counts.sum():
+                self.wide_.append(at)
             ordered = [text for _, text in sorted((-count, text) for text, count in counts.items())][:MOST_LEVELS]
             self.levels_[at] = {str(text): code for code, text in enumerate(ordered)}
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,30 +11,64 @@ import pandas as pd
 from scipy.special import expit, logit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
+from pyfunc.texts import TextFeatures
+
 FEW_VALUES = 10  # a column with no more holds steps, and no curve is laid through them
 LEAST_SAID = 1e-6  # probabilities are kept this far from 0 and 1 where their logarithm is taken
 
 
 class Columns(BaseEstimator, TransformerMixin):
-    """An enforced frame under plain names, with datetimes as numbers.
+    """An enforced frame under plain names, with datetimes as numbers and texts as features.
 
     Column `i` becomes `x<i>`, so that no learner stumbles over brackets, quotes or repeated words in users' names.
     A datetime becomes `x<i>year`, `month`, `weekday`, `hour` and `age` (days before the latest training time), always
-    all of them: which parts exist must not depend on the rows at hand.
+    all of them: which parts exist must not depend on the rows at hand. A text becomes `x<i>length` and the other
+    features of `pyfunc.texts`, of which only `x<i>head` is a category.
+
+    Args:
+        texts: positions of the text columns.
+        keep_texts: hand the texts themselves through as categories `x<i>`, for learners that know what to do with them.
     """
 
+    texts: tuple[int, ...] = ()  # also of models that were pickled before there were texts
+    keep_texts: bool = False
+
+    def __init__(self, texts: tuple[int, ...] = (), *, keep_texts: bool = False) -> None:
+        self.texts = texts
+        self.keep_texts = keep_texts
+
     def fit(self, frame: pd.DataFrame, y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn's signature)
-        """Remember which columns are datetimes and the latest time in each."""
-        self.latest_ = {
-            at: frame.iloc[:, at].max() for at in range(frame.shape[1]) if frame.dtypes.iloc[at].kind == "M"
-        }
+        """Remember which columns are datetimes and the latest time in each, and what texts share. No label is used."""
+        self._learn_moments(frame)
+        self.features_ = {at: TextFeatures().fit(frame.iloc[:, at]) for at in self.texts}
         return self
 
     def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The frame (n_rows, n_columns + 4 per datetime): float64 with NaN, categories object with NaN."""
-        parts: dict[str, pd.Series] = {}
+        """The frame (n_rows, n_features): float64 with NaN, categories object with NaN."""
+        return self._made(frame, {at: self.features_[at].transform(frame.iloc[:, at]) for at in self.texts})
+
+    def fit_transform(self, frame: pd.DataFrame, y: Any = None) -> pd.DataFrame:  # noqa: ARG002 (its signature)
+        """Both, for the training rows: none of them counts itself among the rows with the same text."""
+        self._learn_moments(frame)
+        self.features_ = {at: TextFeatures() for at in self.texts}
+        return self._made(frame, {at: self.features_[at].fit_transform(frame.iloc[:, at]) for at in self.texts})
+
+    def _learn_moments(self, frame: pd.DataFrame) -> None:
+        """The latest time in each column of datetimes."""
+        self.latest_ = {
+            at: frame.iloc[:, at].max() for at in range(frame.shape[1]) if frame.dtypes.iloc[at].kind == "M"
+        }
+
+    def _made(self, frame: pd.DataFrame, of_texts: Mapping[int, tuple[Any, Any]]) -> pd.DataFrame:
+        """Everything under its plain name; numbers of texts stand last, as one block, which is faster."""
+        parts: dict[str, Any] = {}
         for at in range(frame.shape[1]):
             values = frame.iloc[:, at]
+            if at in of_texts:
+                parts[f"x{at}head"] = of_texts[at][1]
+                if self.keep_texts:
+                    parts[f"x{at}"] = values
+                continue
             if at not in self.latest_:
                 parts[f"x{at}"] = values
                 continue
@@ -46,7 +81,12 @@ class Columns(BaseEstimator, TransformerMixin):
             ):
                 parts[f"x{at}{part}"] = numbers.astype(np.float64)
             parts[f"x{at}age"] = (self.latest_[at] - values) / np.timedelta64(1, "D")
-        return pd.DataFrame(parts, index=frame.index)
+        made = pd.DataFrame(parts, index=frame.index)
+        if not of_texts:
+            return made
+        names = [f"x{at}{name}" for at in of_texts for name in self.features_[at].names]
+        block = np.column_stack([numbers for numbers, _ in of_texts.values()])
+        return pd.concat([made, pd.DataFrame(block, columns=names, index=frame.index, copy=False)], axis=1)
 
 
 class Matrix(BaseEstimator, TransformerMixin):

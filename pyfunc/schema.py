@@ -1,8 +1,8 @@
 """What a model expects of its rows, and the one gate that all rows pass.
 
-`schema.json` (format 2) is this module's `InputSchema.to_dict()`:
+`schema.json` (format 3) is this module's `InputSchema.to_dict()`:
 
-    format            2; see `SCHEMA_FORMAT`
+    format            3; see `SCHEMA_FORMAT`
     columns           what the model reads, in its order: name, kind, reason, missing (share of the training rows),
                       categories (kind category), minimum and maximum (kind number; datetimes as ISO 8601 text),
                       spelling (how cells are written beside the plain forms: the fields of
@@ -13,7 +13,8 @@
                       "warn": it reaches the pipeline as it stands, and is named; "reject": it is an error
     missing_tokens    texts that mean "missing" in number, boolean and datetime columns; empty text does everywhere
 
-Format 1 had `timezone` in the place of `spelling`; it is still read.
+A column of kind text has no categories: no text in it is unseen. Format 2 had no such column, and format 1 had
+`timezone` in the place of `spelling`; both are still read.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ from pyfunc.spelling import PLAIN, Spelling
 __all__ = ["FIX_OF", "WHAT_OF", "Column", "InputSchema", "LeftOut", "Notice", "Target", "UnseenCategory"]
 
 UnseenCategory = Literal["missing", "warn", "reject"]
-SCHEMA_FORMAT = 2  # raise it when a reader of the old format would misread the new one; keep a reader for the old
+SCHEMA_FORMAT = 3  # raise it when a reader of the old format would misread the new one; keep a reader for the old
 ROWS_SHOWN = 10  # of a notice in an answer
-FLAT_TIMEZONE = 1  # the format in which a column had a timezone and no spelling
+FLAT_TIMEZONE, NO_TEXTS = 1, 2  # formats in which a column had a timezone and no spelling; no text was read
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ class InputSchema:
         return [column.name for column in self.columns]
 
     @property
+    def texts(self) -> tuple[int, ...]:
+        """Positions of the text columns that the model reads."""
+        return tuple(at for at, column in enumerate(self.columns) if column.kind is Kind.TEXT)
+
+    @property
     def decimal_comma_names(self) -> list[str]:
         """`decimal_comma_names` of its columns."""
         return decimal_comma_names(self.columns)
@@ -126,7 +132,7 @@ class InputSchema:
         Raises:
             ValueError: another format number than this code knows.
         """
-        if stored.get("format") not in (FLAT_TIMEZONE, SCHEMA_FORMAT):
+        if stored.get("format") not in (FLAT_TIMEZONE, NO_TEXTS, SCHEMA_FORMAT):
             raise ValueError(f"schema format {stored.get('format')}, this code reads up to {SCHEMA_FORMAT}")
         columns = tuple(_column_of(c) for c in stored["columns"])
         left_out = tuple(LeftOut(c["name"], Kind(c["kind"]), c["reason"]) for c in stored["left_out"])
@@ -146,8 +152,8 @@ class InputSchema:
 
         Returns:
             The frame (n_rows, n_columns) with a fresh index: number and boolean columns float64 with NaN for missing,
-            categories object with NaN, datetimes datetime64[ns] (in UTC and marked so where training had zones) with
-            NaT; and what was noticed in accepted rows. The frame passes again unchanged.
+            categories and texts object with NaN, datetimes datetime64[ns] (in UTC and marked so where training had
+            zones) with NaT; and what was noticed in accepted rows. The frame passes again unchanged.
 
         Raises:
             SchemaMismatchError: all that is wrong at once, with column names and 1-based rows, never with cell values.
@@ -189,7 +195,7 @@ def decimal_comma_names(columns: Iterable[Column]) -> list[str]:
 
 
 def _column_of(stored: Mapping[str, Any]) -> Column:
-    """One column from its JSON form, of either format."""
+    """One column from its JSON form, of any format."""
     facts = dict(stored)
     spelling = (
         Spelling(timezone=facts.pop("timezone")) if "timezone" in facts else Spelling.from_dict(facts["spelling"])
@@ -206,6 +212,8 @@ def _example_cell(column: Column) -> Any:
         return float(f"{middle:.4g}")
     if column.kind is Kind.CATEGORY:
         return column.categories[0] if column.categories else "text"
+    if column.kind is Kind.TEXT:
+        return "text"
     return True if column.kind is Kind.BOOLEAN else column.maximum
 
 

@@ -34,6 +34,8 @@ def describe_as(name: str, column: pd.Series, asked: Asked) -> Column:
         made = column_of(name, Held(Kind.CATEGORY, texts), asked=True)
         if made.kind is Kind.CONSTANT:
             return made
+        if asked.kind is Kind.TEXT:
+            return Column(name, Kind.TEXT, "On request: features are made of its words.", made.missing)
         return Column(name, asked.kind, f"On request: left out as {asked.kind}.", made.missing)
     if not distinct and asked.kind is not Kind.CATEGORY:
         return describe(name, column)

@@ -17,7 +17,8 @@ from pyfunc.errors import Problem, quoted, rows_named
 from pyfunc.schema import FIX_OF, WHAT_OF, Column, InputSchema, UnseenCategory, unseen_rows
 from steps.data.accepting import accepted
 from steps.data.balance import balance_checks
-from steps.data.columns import doubtful, duplicate_columns, left_out, near_identifier
+from steps.data.columns import doubtful, duplicate_columns, left_out, near_identifier, texts
+from steps.data.describing import describe
 from steps.data.drift import drift_checks
 from steps.data.kinds import Asked
 from steps.data.leakage import target_leak
@@ -109,7 +110,13 @@ def compare(
         both = _Both(found, train, test, known, judged)
         statistics, shared = _statistics(both, target if are_labels_good else None)
         checks += statistics
-    checks += [*doubtful(found), *left_out(found), near_identifier(found, known), duplicate_columns(known)]
+    checks += [
+        *doubtful(found),
+        *left_out(found),
+        texts(found),
+        near_identifier(found, known),
+        duplicate_columns(known),
+    ]
     return Compared(tuple(accepted(_placed(check), accept) for check in checks), found, shared)
 
 
@@ -179,6 +186,8 @@ def _holds(column: Column, cells: pd.Series) -> bool:
     values, wrong = convert(cells, column.kind, column.spelling)
     if wrong or values.isna().all():
         return False
+    if column.kind is Kind.TEXT:  # which any cell converts to
+        return describe(column.name, cells).kind is Kind.TEXT
     return column.kind is not Kind.CATEGORY or bool(values.dropna().isin(column.categories).mean() > MOSTLY)
 
 

@@ -25,7 +25,6 @@ def left_out(found: Features) -> list[Check]:
     said = {
         Kind.CONSTANT: ("constant_column", "has one value only", "No column has one value only."),
         Kind.IDENTIFIER: ("identifier_column", "names or counts rows", "No column names or counts rows."),
-        Kind.TEXT: ("text_column", "holds prose", "No column holds prose."),
     }
     checks = []
     for kind, (code, why, none) in said.items():
@@ -33,6 +32,13 @@ def left_out(found: Features) -> list[Check]:
         what = f"{quoted(names)} {why}: left out." if names else none
         checks.append(Check(code, "ok", what, names))
     return checks
+
+
+def texts(found: Features) -> Check:
+    """Columns of which features are made."""
+    names = tuple(column.name for column in found.columns if column.kind is Kind.TEXT)
+    what = f"{quoted(names)} {'is' if len(names) == 1 else 'are'} read as text: by words, heads and lengths."
+    return Check("text_column", "ok", what if names else "No column is read as text.", names)
 
 
 def doubtful(found: Features) -> list[Check]:

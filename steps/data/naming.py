@@ -1,4 +1,4 @@
-"""Columns that name things or rows rather than measure them: categories, identifiers, counters, postcodes, prose."""
+"""Columns that name things or rows rather than measure them: categories, identifiers, counters, postcodes, text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pandas as pd
 
 from pyfunc.cells import Kind
 from pyfunc.schema import Column
+from steps.data.keys import is_key
 
 MANY_VALUES = 20  # up to that many different texts are categories, however few the rows
 MANY_SHARE = 0.5  # of the rows with a value: more different texts than that are no categories
-IDENTIFIER_LENGTH, IDENTIFIER_WORDS = 30, 3  # mean length and mean number of words from which text is prose
 NAMED_IDENTIFIER_ROWS, COUNTER_ROWS, COUNTER_SPREAD = 20, 50, 3
 IDENTIFIER_WORDS_IN_NAMES = {"id", "key", "uuid", "guid", "index", "row", "no", "nr"}
 POSTCODE_WORDS_IN_NAMES = {"zip", "zipcode", "postcode", "postal", "postalcode", "plz", "postleitzahl", "pincode"}
@@ -27,17 +27,15 @@ def words_of(name: str) -> set[str]:
 
 
 def text_like(made: Column, present: pd.Series, n_distinct: int, why: str, *, asked: bool) -> Column:
-    """Category, identifier or prose."""
+    """Category, identifier or text."""
     before = f"{'On request. ' if asked else ''}{f'{why} ' if why else ''}"
     if asked or are_categories(n_distinct, len(present)):
         reason = f"{n_distinct} different values." if n_distinct > 1 else "One value, and gaps."
         return replace(made, reason=f"{before}{reason}", categories=tuple(sorted(present.unique())))
-    words = present.str.split().str.len().mean()
-    if present.str.len().mean() <= IDENTIFIER_LENGTH and words < IDENTIFIER_WORDS:
-        reason = f"{before}{n_distinct} different short texts in {len(present)} rows: it names rows."
-        return replace(made, kind=Kind.IDENTIFIER, reason=reason)
-    reason = f"{before}{n_distinct} different texts in {len(present)} rows: it is prose."
-    return replace(made, kind=Kind.TEXT, reason=reason)
+    before += f"{n_distinct} different texts in {len(present)} rows"
+    if is_key(present, is_named_key=bool(words_of(made.name) & IDENTIFIER_WORDS_IN_NAMES)):
+        return replace(made, kind=Kind.IDENTIFIER, reason=f"{before}: it names rows.")
+    return replace(made, kind=Kind.TEXT, reason=f"{before}: features are made of their words.")
 
 
 def are_categories(n_distinct: int, n_present: int) -> bool:

@@ -135,7 +135,7 @@ def features(
             continue
         if found.doubt:
             doubts.setdefault(found.doubt, []).append(name)
-        if made.kind in (Kind.TEXT, Kind.IDENTIFIER, Kind.CONSTANT):
+        if made.kind in (Kind.IDENTIFIER, Kind.CONSTANT):
             left_out.append(LeftOut(name, made.kind, made.reason))
         else:
             columns.append(made)

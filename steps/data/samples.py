@@ -19,7 +19,8 @@ def codes_of(kind: Kind, column: pd.Series) -> Floats:
     """Whole numbers from 0 as float64 (n_rows,), NaN for a gap.
 
     Numbers, times and booleans keep their order, and differences that float32 would lose (scikit-learn's trees are
-    float32). Categories stand in the order of their number of rows, the commonest first.
+    float32). Categories stand in the order of their number of rows, the commonest first. Of a
+    text the length counts.
     """
     present = column.notna().to_numpy(dtype=bool)
     codes = np.full(len(column), np.nan)
@@ -32,6 +33,8 @@ def codes_of(kind: Kind, column: pd.Series) -> Floats:
         order = order.sort_values(["rows", "value"], ascending=[False, True])  # no tie is left to chance
         codes[present] = held.map(dict(zip(order["value"], range(len(order)), strict=True))).to_numpy(dtype=np.float64)
         return codes
+    if kind is Kind.TEXT:
+        held = held.str.len()
     numbers = held.to_numpy(dtype="datetime64[ns]").astype(np.int64) if kind is Kind.DATETIME else held.to_numpy()
     codes[present] = np.unique(numbers, return_inverse=True)[1]
     return codes

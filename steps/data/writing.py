@@ -31,7 +31,9 @@ MLFLOW_DIGEST = 36  # characters that MLflow keeps of a digest; the whole stands
 MLFLOW_SCHEMA = 60_000  # characters that stores keep of an input's schema
 NAME_KEPT = 100  # characters of a file's name
 MLFLOW_TYPE = {Kind.NUMBER: "double", Kind.BOOLEAN: "double", Kind.DATETIME: "datetime"}
-ARROW_TYPE = {Kind.NUMBER: pa.float64(), Kind.BOOLEAN: pa.float64(), Kind.CATEGORY: pa.string()}
+ARROW_TYPE = {
+    Kind.NUMBER: pa.float64(), Kind.BOOLEAN: pa.float64(), Kind.CATEGORY: pa.string(), Kind.TEXT: pa.string(),
+}  # fmt: skip
 
 
 def write_raw(run: StepRun, train: Source, test: Source) -> None:

@@ -89,13 +89,14 @@ def measure(
         scores: the model.
         frame: (n_rows, n_columns) enforced test rows; not changed.
         train: (n_train_rows, n_columns) enforced training rows, which give the grids.
-        columns: the ones to look at, in their order; at most six are.
+        columns: the ones to look at, in their order; at most six are, and none of texts.
         positive_at: position of the positive class for two classes; for more, each column shows the class whose
             probability it moves most.
         limit_s: wall-clock limit in seconds; fewer rows are asked where it would not do, and at last fewer columns.
     """
     source = np.random.default_rng(SEED)
     kept = np.sort(source.choice(len(frame), min(ROWS, len(frame)), replace=False))
+    columns = [column for column in columns if column.kind is not Kind.TEXT]  # no grid of texts
     grids = [(column, *_grid(column, train[column.name])) for column in columns[:COLUMNS]]
     grids = [each for each in grids if len(each[2]) > 1]
     if not grids:

@@ -57,11 +57,13 @@ def cut(name: str, kind: Kind, values: pd.Series, train: pd.Series) -> Cut:
 
     Args:
         name: of the column.
-        kind: what it holds; all but numbers, booleans and datetimes count as categories.
+        kind: what it holds; identifiers and constants count as categories.
         values: (n_rows,) as an enforced frame has it.
         train: (n_train_rows,) the same column of the training rows, which says where to cut.
     """
-    made = {Kind.NUMBER: _numbers, Kind.BOOLEAN: _booleans, Kind.DATETIME: _times}.get(kind, _categories)
+    made = {Kind.NUMBER: _numbers, Kind.BOOLEAN: _booleans, Kind.DATETIME: _times, Kind.TEXT: _texts}.get(
+        kind, _categories
+    )
     parts, at = made(name, values[values.notna()], train[train.notna()])
     whole = np.full(len(values), len(parts), dtype=np.int64)
     whole[values.notna().to_numpy()] = at
@@ -147,6 +149,11 @@ def _numbers(name: str, values: pd.Series, train: pd.Series) -> tuple[list[Part]
     parts = [Part(name, "range", None, low, high) for low, high in pairwise(ends)]
     limits = np.array([float(edge) for edge in found])
     return parts, np.searchsorted(limits, values.to_numpy(dtype=np.float64), side="right").astype(np.int64)
+
+
+def _texts(name: str, values: pd.Series, _: pd.Series) -> tuple[list[Part], Ints]:
+    """One part: a text tells a single row, and is nothing to print."""
+    return [Part(name, "range")], np.zeros(len(values), dtype=np.int64)
 
 
 def _times(name: str, values: pd.Series, train: pd.Series) -> tuple[list[Part], Ints]:

@@ -23,6 +23,7 @@ SEED = 1
 ROWS = 2000  # of the training file
 COLUMNS = 300  # beyond that, groups are not looked for
 LEVELS = 30  # categories of a column that are told apart, the commonest
+CATEGORIES = (Kind.CATEGORY, Kind.TEXT)  # equal texts are one category
 MARKS = 3000  # categories of all columns together
 
 
@@ -45,10 +46,10 @@ def groups(train: pd.DataFrame, schema: InputSchema) -> tuple[tuple[str, ...], .
 
 def strengths(train: pd.DataFrame, schema: InputSchema) -> Floats:
     """Strength of every two columns (n_columns, n_columns), 1 on the diagonal; 0 where one does not vary."""
-    is_category = np.array([column.kind is Kind.CATEGORY for column in schema.columns])
-    ranks = [_ranks(train[c.name]) for c in schema.columns if c.kind is not Kind.CATEGORY]
+    is_category = np.array([column.kind in CATEGORIES for column in schema.columns])
+    ranks = [_ranks(train[c.name]) for c in schema.columns if c.kind not in CATEGORIES]
     most = int(np.clip(MARKS // max(1, int(is_category.sum())), 3, LEVELS))
-    codes = [_codes(train[c.name], most) for c in schema.columns if c.kind is Kind.CATEGORY]
+    codes = [_codes(train[c.name], most) for c in schema.columns if c.kind in CATEGORIES]
     found = np.zeros((len(schema.columns),) * 2)
     numbers, categories = np.flatnonzero(~is_category), np.flatnonzero(is_category)
     of_numbers = np.column_stack(ranks) if ranks else np.empty((len(train), 0))

@@ -73,7 +73,8 @@ def columns(text: str, dataset: Dataset, reads: InputSchema) -> tuple[Sensitive,
     found, sent = [], None
     for name in entries(text):
         if name in known:
-            groups: Cut | None = cut(name, known[name].kind, dataset.test[name], dataset.train[name])
+            kind = known[name].kind
+            groups = None if kind in NEVER_GROUPS else cut(name, kind, dataset.test[name], dataset.train[name])
         else:
             sent = sent or _sent(dataset)
             groups = _of_file(name, sent[0][name], sent[1][name])

@@ -23,6 +23,7 @@ from steps.search.table import NATIVE_MATRIX, NATIVE_STEPS, TABLE, Table, read
 
 FAR = 1.1  # times the best candidate's log loss on the same rows
 SURE = 3.0  # standard errors of the paired difference: then it is behind
+WITHOUT_WIDE = ("lightgbm", "xgboost")  # they would learn single rows by heart; CatBoost counts in an order
 PILOT_ROWS, GROWTH = 2000, 1.2  # a first small fit tells what all rows cost: time grows with rows to that power
 FEWEST_ROWS = 500  # fewer are not worth learning from; then there was no time
 
@@ -86,7 +87,9 @@ def _boosted(
     splits = table.splits()
     given = fitted_to(spec.model, spec.hyperparameters, len(splits[0][0]))
     categories = steps[-1].categories_
-    bag = Bag(spec.model, given, categories, seconds=seconds, seed=table.seed)
+    wide = steps[-1].wide_
+    left_out = wide if spec.model in WITHOUT_WIDE and len(wide) < matrix.shape[1] else []
+    bag = Bag(spec.model, given, categories, left_out, seconds=seconds, seed=table.seed)
     bag.fit(matrix, table.y, splits, fall)
     out_of_fold = bag.forget()
     more: dict[str, Any] = {**bag.parameters, "rounds": bag.rounds_, "members": len(splits)}

@@ -37,7 +37,9 @@ class Prepared:
     per_fold: bool  # whether a step is fitted with labels, so that every fold needs its own
 
 
-def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: int) -> Prepared:
+def prepare(
+    frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: int, texts: tuple[int, ...] = ()
+) -> Prepared:
     """Let PyCaret set up an experiment and take its parts.
 
     Args:
@@ -45,10 +47,10 @@ def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: in
         y: int64 (n_rows,) positions of the classes.
         variant: `plain`, or `scaled` for learners that need standardised features.
         seed: PyCaret's session id, and the learners' random state.
+        texts: positions of the text columns.
     """
-    columns = Columns()
-    features = columns.fit_transform(frame)
-    texts = [name for name in features if features[name].dtype == object]
+    features = Columns(texts).fit_transform(frame)
+    categories = [name for name in features if features[name].dtype == object]
     table = features.assign(**{LABEL: y})
     experiment = ClassificationExperiment()
     experiment.setup(
@@ -56,8 +58,8 @@ def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: in
         target=LABEL,
         test_data=table.head(STANDING_IN),
         index=False,
-        numeric_features=[name for name in features if name not in texts],
-        categorical_features=texts,
+        numeric_features=[name for name in features if name not in categories],
+        categorical_features=categories,
         keep_features=list(features),  # nothing is dropped for its type: the schema has decided already
         normalize=variant == "scaled",
         session_id=seed,
@@ -68,7 +70,7 @@ def prepare(frame: pd.DataFrame, y: np.ndarray[Any, Any], variant: str, seed: in
         verbose=False,
     )
     steps = [(name, clone(step)) for name, step in experiment.pipeline.steps]
-    preprocessing = Pipeline([("columns", Columns()), *steps, ("matrix", Matrix())])
+    preprocessing = Pipeline([("columns", Columns(texts)), *steps, ("matrix", Matrix())])
     per_fold = any(_learns_labels(step) for _, step in steps)
     return Prepared(preprocessing, _learners(experiment), per_fold)
 

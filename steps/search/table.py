@@ -95,7 +95,7 @@ def lay_out(folder: Path, frame: pd.DataFrame, table: Table) -> None:
 
     The matrix knows no labels, so one serves every fold; workers map it into memory and share it.
     """
-    steps = Pipeline([("columns", Columns()), ("codes", Codes())])
+    steps = Pipeline([("columns", Columns(table.schema.texts, keep_texts=True)), ("codes", Codes())])
     np.save(folder / NATIVE_MATRIX, steps.fit_transform(frame))
     (folder / NATIVE_STEPS).write_bytes(cloudpickle.dumps(steps))
     (folder / FRAME).write_bytes(pickle.dumps(frame))

@@ -53,18 +53,19 @@ def prepare(folder: Path, variant: str) -> Outcome:
     table: Table = read(folder, TABLE)
     frame: pd.DataFrame = read(folder, FRAME)
     some = thinned(np.arange(len(table.y)), table.y, SET_UP_ROWS, table.seed)
-    prepared = experiment.prepare(frame.iloc[some].reset_index(drop=True), table.y[some], variant, table.seed)
-    if prepared.per_fold:
-        for number, (learn, _) in enumerate(table.splits()):
-            fitted = cloudpickle.loads(cloudpickle.dumps(prepared.preprocessing))
-            fitted.fit(frame.iloc[learn], _labels(table.y[learn], learn))
-            np.save(folder / f"{variant}-{number}.npy", fitted.transform(frame))
-    whole = np.arange(len(table.y))
-    fitted = prepared.preprocessing.fit(frame, _labels(table.y, whole))
-    last = table.folds if prepared.per_fold else "all"
-    np.save(folder / f"{variant}-{last}.npy", fitted.transform(frame))
-    write(folder / f"{variant}-steps.pkl", cloudpickle.dumps(fitted))
+    looked_at = frame.iloc[some].reset_index(drop=True)
+    prepared = experiment.prepare(looked_at, table.y[some], variant, table.seed, table.schema.texts)
     write(folder / f"{variant}.pkl", cloudpickle.dumps(prepared))
+    for number, (learn, judge) in enumerate(table.splits() if prepared.per_fold else ()):
+        fitted = cloudpickle.loads(cloudpickle.dumps(prepared.preprocessing))
+        learned = fitted.fit_transform(frame.iloc[learn], _labels(table.y[learn], learn))
+        matrix = np.empty((len(frame), learned.shape[1]))
+        matrix[learn], matrix[judge] = learned, fitted.transform(frame.iloc[judge])
+        np.save(folder / f"{variant}-{number}.npy", matrix)
+    whole = np.arange(len(table.y))
+    last = table.folds if prepared.per_fold else "all"
+    np.save(folder / f"{variant}-{last}.npy", prepared.preprocessing.fit_transform(frame, _labels(table.y, whole)))
+    write(folder / f"{variant}-steps.pkl", cloudpickle.dumps(prepared.preprocessing))
     return Outcome(spaces={name: learner.space for name, learner in prepared.learners.items()})
 
 

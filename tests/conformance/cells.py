@@ -120,6 +120,7 @@ PLAIN = {  # the row that every odd cell is put into
     "seen": moment("2022-05-17T08:30:00+02:00", UTC),
     "joined": text("04.10.2017"),
     "rent": text("1.135,50 €"),
+    "note": text("late payment of 120"),
 }
 NUMBERS, CATEGORIES, BOOLEANS = ("income", "children"), ("city", "plan"), ("employed", "member")
 TIMES = ("since", "seen", "joined")
@@ -186,6 +187,7 @@ def cases() -> list[Case]:
         *everywhere("unseen category", text("Atlantis"), CATEGORIES),
         *everywhere("unseen category", text("köln"), ("city",), ('"Köln"',)),
         *everywhere("unseen category", text(" Köln "), ("city",), ('"Köln"',)),
+        *texts(),
         Case("extra column", extra=(("shoe size", number("43", 43, WHOLE)),)),
         Case("extra column of lists", extra=(("shoes", Cell("[43]", ONLY_JSON, Typed([43], pa.list_(WHOLE)))),)),
         *(Case(f"missing column {name}", without=(name,)) for name in SOME),
@@ -205,6 +207,33 @@ def cases() -> list[Case]:
         *everywhere("100 kB text", text(LONG), SOME),
         *everywhere("NUL", text("Kö\0ln", csv="Kö\0ln"), SOME),
         *everywhere("NUL", text("Köln\0", csv="Köln\0"), ("city",), ('"Köln"',)),
+    ]
+
+
+def texts() -> list[Case]:
+    """A text column: nothing is unseen in it, and what is no text has the text that it would have in a file."""
+    there = ("note",)
+    return [
+        *everywhere("NaN", NAN, there),
+        *everywhere("empty text", text(""), there),
+        *everywhere("blank text", text("   "), there),
+        *everywhere("NA", text("NA"), there),
+        *everywhere("number in a text", number("30", 30, WHOLE), there, ('"30"',)),
+        *everywhere("number in a text", number("30.0", 30.0), there, ('"30"',)),
+        *everywhere("number in a text", text("30"), there, ('"30"',)),
+        *everywhere("true", boolean(True), there, ('"true"',)),
+        *everywhere("true as text", text("true"), there, ('"true"',)),
+        *everywhere("text in other letters", text("LATE Payment of 120"), there, ('"late payment of 120"',)),
+        *everywhere("new words", text("paid in Ürümqi, 9 of 10"), there),
+        *everywhere("right to left", text("\u202bشكر\u202c 12"), there),
+        *everywhere("emoji", text("🦩🦩"), there),
+        *everywhere("digits of other scripts", text("٦٤٠ ६४०"), there),
+        *everywhere("100 kB text", text(LONG), there),
+        *everywhere("100 kB of digits", text("7" * 100_000), there),
+        *everywhere("lines and quotes", text('late "pay",\nment'), there),
+        *everywhere("list", Cell("[1, 2]", ONLY_JSON, Typed([1, 2], pa.list_(WHOLE))), there),
+        *everywhere("object", Cell('{"a": 1}', ONLY_JSON, Typed({"a": 1}, pa.struct({"a": WHOLE}))), there),
+        Case("missing column note", without=there),
     ]
 
 

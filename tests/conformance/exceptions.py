@@ -39,10 +39,20 @@ DIFFERENCES = (
         lambda case, kind: case.name == "NaN" and kind is Kind.CATEGORY,
     ),
     Difference(
-        "A number is written in its shortest form, so that 30.0 means the category `30`; CSV has the text `30.0`, which"
-        " is another category.",
+        "In CSV, NaN is text, and in a text column it is a word.",
+        (*CSV_AT_OUR_READER, (CSV, PYTHON)),
+        lambda case, kind: case.name == "NaN" and kind is Kind.TEXT,
+    ),
+    Difference(
+        "To pandas NA is a gap, before the model sees it.",
+        ((CSV_TYPED, PYTHON),),
+        lambda case, kind: case.name == "NA" and kind is Kind.TEXT,
+    ),
+    Difference(
+        "A number is written in its shortest form, so that 30.0 means the category or text `30`; CSV has the text"
+        " `30.0`, which is another.",
         (*CSV_AT_OUR_READER, *IN_PYTHON),
-        lambda case, kind: kind is Kind.CATEGORY and case.cell is not None and case.cell.json == "30.0",
+        lambda case, kind: kind in (Kind.CATEGORY, Kind.TEXT) and case.cell is not None and case.cell.json == "30.0",
     ),
     Difference(
         "Beside a number with decimals pandas makes a float of the whole number, 9007199254740992, before the model"

@@ -157,14 +157,14 @@ def test_json_round_trip():
     """What is stored is what is read back, through real JSON."""
     stored = json.loads(json.dumps(SCHEMA.to_dict()))
     assert InputSchema.from_dict(stored) == SCHEMA
-    assert stored["format"] == 2
+    assert stored["format"] == 3
     assert stored["columns"][0]["kind"] == "number"
 
 
 def test_unknown_schema_format_is_not_tried():
     """Another format number is refused."""
-    with pytest.raises(ValueError, match="schema format 3"):
-        InputSchema.from_dict({**SCHEMA.to_dict(), "format": 3})
+    with pytest.raises(ValueError, match="schema format 4"):
+        InputSchema.from_dict({**SCHEMA.to_dict(), "format": 4})
 
 
 FORMAT_1 = {
@@ -195,6 +195,45 @@ def test_the_format_before_is_still_read():
     assert frame.iloc[0].isna().tolist() == [True, False, False]
     assert frame["seen"][0] == pd.Timestamp("2020-01-01T00:00Z")
     assert InputSchema.from_dict(schema.to_dict()) == schema
+
+
+def test_format_2_is_still_read():
+    """A stored schema of format 2 differs in nothing but that text was left out, and keeps it so."""
+    left_out = (LeftOut("note", Kind.TEXT, "40 different texts in 50 rows: it is prose."),)
+    schema = replace(SCHEMA, left_out=left_out)
+    assert InputSchema.from_dict({**schema.to_dict(), "format": 2}) == schema
+    assert schema.texts == ()
+
+
+TEXTS = InputSchema((Column("note", Kind.TEXT), Column("n", Kind.NUMBER)), Target("y", ("0", "1")))
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [("a new word", "a new word"), ("  spaces ", "  spaces "), (30, "30"), (30.5, "30.5"), (True, "true"), ("NA", "NA"),
+     ("\u202bשר\u202c 🙂", "\u202bשר\u202c 🙂"), ("x" * 100_000, "x" * 100_000)],
+)  # fmt: skip
+@pytest.mark.parametrize("policy", ["missing", "warn", "reject"])
+def test_no_text_is_unseen(cell, expected, policy):
+    """Any scalar is text as it is written, under every policy for categories, without a notice."""
+    schema = replace(TEXTS, unseen_category=policy)
+    frame, notices = schema.enforce(pd.DataFrame({"note": [cell], "n": [1]}), "test")
+    assert (frame["note"].tolist(), notices) == ([expected], [])
+    pd.testing.assert_frame_equal(schema.enforce(frame, "test")[0], frame)
+
+
+def test_gaps_and_faults_of_text_columns_are_those_of_other_columns():
+    """A gap is NaN and noticed where training had none, a list is refused, an absent column is missing."""
+    frame, notices = TEXTS.enforce(pd.DataFrame({"note": [None, " ", "a"], "n": [1, 2, 3]}), "test")
+    assert frame["note"].isna().tolist() == [True, True, False]
+    assert [(n.code, n.columns, n.rows) for n in notices] == [("missing_value", ("note",), (1, 2))]
+    with pytest.raises(SchemaMismatchError) as caught:
+        TEXTS.enforce(pd.DataFrame({"note": [["a"]], "n": [1]}), "test")
+    assert [p.code for p in caught.value.problems] == ["not_text"]
+    with pytest.raises(SchemaMismatchError, match="'note' is missing"):
+        TEXTS.enforce(pd.DataFrame({"n": [1]}), "test")
+    assert TEXTS.texts == (0,)
+    assert TEXTS.example()["note"].tolist() == ["text"]
 
 
 def test_every_spelling_comes_back_from_json():

@@ -99,22 +99,26 @@ def test_everything_is_said_at_once():
 
 
 def test_left_out_columns_are_named_and_not_needed():
-    """Constants, identifiers and prose are left out with a word, and may be absent from the test file."""
+    """Constants and identifiers are left out with a word, and may be absent from the test file."""
     n_rows = 60
     train = table(
         n_rows,
         unit=["kg"] * n_rows,
         key=[f"k{at}" for at in range(n_rows)],
-        note=[f"a long note {at}" for at in range(n_rows)],
     )
     compared = compare(train, TEST, "y")
     named = {check.code: check.columns for check in compared.checks}
-    assert (named["constant_column"], named["identifier_column"], named["text_column"]) == (
-        ("unit",),
-        ("key",),
-        ("note",),
-    )
+    assert (named["constant_column"], named["identifier_column"]) == (("unit",), ("key",))
     assert compared.problems == ()
+
+
+def test_text_columns_are_read_and_needed():
+    """Prose is named as text that the model reads; a test file without it is refused, with the name it may have."""
+    train = table(60, note=[f"a long note {at}" for at in range(60)])
+    test = TEST.assign(comment=[f"another long text {at}" for at in range(len(TEST))], more=1)
+    found = {check.code: check for check in compare(train, test, "y").checks}
+    assert (found["text_column"].columns, found["text_column"].level) == (("note",), "ok")
+    assert (found["column_in_one_file"].level, found["column_in_one_file"].columns) == ("refused", ("note",))
 
 
 def test_rows_are_compared_by_meaning():

@@ -121,11 +121,11 @@ def test_dates_beyond_nanoseconds_are_categories_in_every_format():
     [
         (20, 20, "k{}", Kind.CATEGORY), (21, 21, "k{}", Kind.IDENTIFIER), (50, 100, "k{}", Kind.CATEGORY),
         (51, 100, "k{}", Kind.IDENTIFIER), (51, 100, "a sentence of {} words", Kind.TEXT),
-        (51, 100, "x" * 40 + "{}", Kind.TEXT),
+        (51, 100, "x" * 40 + "{}", Kind.IDENTIFIER),
     ],
 )  # fmt: skip
 def test_text_that_names_rows(n_distinct, n_rows, text, expected):
-    """Mostly different short texts are identifiers, long ones prose, few different ones categories."""
+    """Mostly different texts without words are identifiers, sentences text, few different ones categories."""
     assert kind([text.format(at % n_distinct) for at in range(n_rows)]) is expected
 
 

@@ -215,7 +215,7 @@ def test_constants_stay_left_out(kind, cells):
 
 
 def test_features_honour_what_is_asked():
-    """Asked kinds are taken, text and identifiers left out on request, ignored columns ignored all the same."""
+    """Asked kinds are taken, identifiers left out on request, text read, ignored columns ignored all the same."""
     frame = pd.DataFrame(
         {"zip": ["1", "2"], "note": ["a", "b"], "key": ["c", "d"], "skip": ["x", "y"], "n": [1, 2], "y": ["0", "1"]}
     )
@@ -227,9 +227,13 @@ def test_features_honour_what_is_asked():
         "not there": Asked(Kind.NUMBER),
     }
     found = features(frame, "y", ("skip",), kinds)
-    assert [(column.name, column.kind) for column in found.columns] == [("zip", Kind.CATEGORY), ("n", Kind.NUMBER)]
+    assert [(column.name, column.kind) for column in found.columns] == [
+        ("zip", Kind.CATEGORY),
+        ("note", Kind.TEXT),
+        ("n", Kind.NUMBER),
+    ]
+    assert found.columns[1].reason == "On request: features are made of its words."
     assert [(column.name, column.kind, column.reason) for column in found.left_out] == [
-        ("note", Kind.TEXT, "On request: left out as text."),
         ("key", Kind.IDENTIFIER, "On request: left out as identifier."),
         ("skip", Kind.CATEGORY, "Left out on request."),
     ]
