@@ -11,14 +11,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tests.bench.quality import figures, running
+from tests.bench.quality import figures, page, running
 from tests.bench.quality.running import SYSTEMS, Terms
 
 RESULTS = Path(__file__).parents[1] / "results" / "quality.md"
 
 
 def main() -> None:
-    """Run what is missing and write the table."""
+    """Run what is missing and write the page."""
     given = _parameters()
     terms = Terms(given.budget, given.cores, given.seed)
     tables = sorted(each.parent for each in given.folder.glob("*/target.txt"))
@@ -30,6 +30,7 @@ def main() -> None:
                 done = running.read(given.cache).get(terms.words(), {})
                 if given.again or f"{table.name}/{system}" not in done:
                     _one(system, table, given.cache, terms)
+    given.out.write_text(page.text(page.measured(given.folder, given.cache, terms), terms))
 
 
 def _one(system: str, table: Path, cache: Path, terms: Terms) -> None:
@@ -39,7 +40,9 @@ def _one(system: str, table: Path, cache: Path, terms: Terms) -> None:
     if not outcome.error:
         classes, y = figures.truth(table)
         try:
-            more = figures.both(y, figures.answers(running.probabilities_file(cache, terms, system, table.name), classes))
+            more = figures.both(
+                y, figures.answers(running.probabilities_file(cache, terms, system, table.name), classes)
+            )
         except (OSError, ValueError) as error:
             more = {"error": f"no probabilities: {type(error).__name__}"}
     running.keep(cache, terms, outcome, more)

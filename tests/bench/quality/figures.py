@@ -18,7 +18,9 @@ FIGURES = ("roc_auc", "log_loss")
 def truth(table: Path) -> tuple[list[str], Ints]:
     """The classes of a table in a fixed order, and (n_test_rows,) positions of the true ones."""
     target = (table / "target.txt").read_text().strip()
-    train, test = (pd.read_csv(table / name, usecols=[target])[target].astype(str) for name in ("train.csv", "test.csv"))
+    train, test = (
+        pd.read_csv(table / name, usecols=[target])[target].astype(str) for name in ("train.csv", "test.csv")
+    )
     classes = sorted(set(train) | set(test))
     return classes, np.array([classes.index(label) for label in test], dtype=np.int64)
 

@@ -1,4 +1,6 @@
-"""AutoGluon: `TabularPredictor` with a preset, ranked by log loss (its own default is accuracy, which costs log loss)."""
+"""AutoGluon: `TabularPredictor` with a preset, ranked by log loss (its default, accuracy, pays for it in log loss)."""
+
+# ruff: noqa: D102 (`common.Peer` says what each method does)
 
 from __future__ import annotations
 

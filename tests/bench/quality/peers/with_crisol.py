@@ -4,6 +4,8 @@ Runs in the project's environment, from the repository's root. `seconds` are tho
 is read, judged and reported on within them, which no peer does.
 """
 
+# ruff: noqa: ARG002, D102 (`common.Peer` says what each method takes and does)
+
 from __future__ import annotations
 
 import json

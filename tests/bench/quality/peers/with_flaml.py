@@ -1,5 +1,7 @@
 """FLAML: `AutoML.fit` with a time budget, ranked by log loss."""
 
+# ruff: noqa: D102 (`common.Peer` says what each method does)
+
 from __future__ import annotations
 
 import pickle

@@ -1,5 +1,7 @@
 """H2O: `H2OAutoML` with `max_runtime_secs`; its own default ranks by log loss while it trains, the leader by AUC."""
 
+# ruff: noqa: D102 (`common.Peer` says what each method does)
+
 from __future__ import annotations
 
 import os
@@ -32,7 +34,9 @@ class H2O:
 
     def probabilities(self, rows):
         # a single row would be read as other types than the file
-        found = self.model.leader.predict(h2o.H2OFrame(rows, column_types=self.types)).as_data_frame(use_multi_thread=False)
+        found = self.model.leader.predict(h2o.H2OFrame(rows, column_types=self.types)).as_data_frame(
+            use_multi_thread=False
+        )
         return self.classes, found.drop(columns="predict").to_numpy()
 
     def save(self, folder):

@@ -1,5 +1,7 @@
 """mljar-supervised: `AutoML` in mode Perform, ranked by log loss."""
 
+# ruff: noqa: ARG002, D102 (`common.Peer` says what each method takes and does)
+
 from __future__ import annotations
 
 from common import run

@@ -4,6 +4,8 @@ Sorted by AUC, without the two learners that give no probabilities: both figures
 default, accuracy, does not ask for.
 """
 
+# ruff: noqa: D102 (`common.Peer` says what each method does)
+
 from __future__ import annotations
 
 from common import run
