@@ -28,7 +28,8 @@ failed.
 - AutoGluon comes without its neural nets (torch), whose share of a minute on one core would be small.
 - PyCaret is stock: `setup`, `compare_models(budget_time=...)`, sorted by AUC instead of accuracy, without the two
   learners that give no probabilities, with XGBoost and CatBoost installed.
-- `crisol`'s seconds are those of the whole command, with checks, evaluation and report.
+- `crisol`'s seconds are those of the whole command, with checks, evaluation and report; in brackets its
+  training step alone.
 - One split and one seed: on a few hundred test rows most differences are noise, as the bounds say.
 """
 

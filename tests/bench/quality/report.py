@@ -118,21 +118,12 @@ def _ours(measured: Measured) -> Iterator[str]:
     }
     yield from ("", f"## {OURS} against each", "")
     yield "Differences are positive where it is better, with 95 % bounds over 2,000 resamples of the test rows (fewer"
-    yield "for large files), the same ones for both; clearly: the bounds leave out 0. The bounds of a mean are for other"
-    yield "rows of the same tables; over other tables it would vary more."
+    yield "for large files), the same ones for both; clearly: the bounds leave out 0. The bounds of a mean are for other rows"
+    yield "of the same tables; over other tables it would vary more."
     for figure in FIGURES:
-        yield ""
-        yield from _head([NAMES[figure], *COUNTS, "mean difference"])
-        ours = measured.of(OURS, figure)
-        for system in others:
-            theirs = measured.of(system, figure)
-            if not set(ours) & set(theirs):
-                continue
-            one = standing.against(figure, system, ours, theirs)
-            counts = [one.better, one.equal, one.worse, one.clearly_better, one.clearly_worse]
-            yield _row([system, *map(str, counts), _bounds(one.mean, one.low, one.high)])
+        yield from _summed(measured, figure, others)
     for figure in FIGURES:
-        yield from ("", f"Difference in {NAMES[figure]}, table by table:", "")
+        yield from ("", f"Difference in {NAMES[figure]}, table by table, in bold where it is clear:", "")
         at = {(each.table, each.system): each for each in found[figure]}
         yield from _head(["", *measured.rows])
         for system in others:
@@ -140,6 +131,19 @@ def _ours(measured: Measured) -> Iterator[str]:
             yield _row([system, *("" if each is None else _shown(each) for each in cells)])
     yield from _to_the_best(measured, found)
     yield from _behind(found)
+
+
+def _summed(measured: Measured, figure: str, others: Sequence[str]) -> Iterator[str]:
+    """Wins, losses and the mean difference, a line for each other system."""
+    yield ""
+    yield from _head([NAMES[figure], *COUNTS, "mean difference"])
+    ours = measured.of(OURS, figure)
+    for system in others:
+        theirs = measured.of(system, figure)
+        if set(ours) & set(theirs):
+            one = standing.against(figure, system, ours, theirs)
+            counts = [one.better, one.equal, one.worse, one.clearly_better, one.clearly_worse]
+            yield _row([system, *map(str, counts), _bounds(one.mean, one.low, one.high)])
 
 
 def _differences(measured: Measured, figure: str, system: str) -> list[Difference]:
@@ -209,8 +213,14 @@ def _bounds(value: float, low: float, high: float) -> str:
     return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
+def _seconds(facts: Mapping[str, Any]) -> str:
+    """Of the fit; where it does more than search, those of the search in brackets."""
+    whole = f"{facts['seconds']:.0f}"
+    return f"{whole} ({facts['search_seconds']:.0f})" if "search_seconds" in facts else whole
+
+
 COSTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "Seconds of training": lambda found: f"{found['facts']['seconds']:.0f}",
+    "Seconds of training": lambda found: _seconds(found["facts"]),
     "Milliseconds for one row, in process, warm (median)": lambda found: f"{found['facts']['latency_ms']:.3g}",
     "Model on disk, MB": lambda found: f"{found['facts']['bytes'] / MEGA:.3g}",
     "What was chosen": lambda found: str(found["facts"]["chosen"]).replace("|", "/"),

@@ -1,7 +1,7 @@
 """Crisol: `python -m steps.main` as a user starts it, with a store of its own; the model is loaded by `mlflow.pyfunc`.
 
-Runs in the project's environment, from the repository's root. `seconds` are those of the whole command: the test file
-is read, judged and reported on within them, which no peer does.
+Runs in the project's environment, in the folder that gets its files. `seconds` are those of the whole command: the test file
+is read, judged and reported on within them, which no peer does; `search_seconds` are those of its training step.
 """
 
 # ruff: noqa: ARG002, D102 (`common.Peer` says what each method takes and does)
@@ -29,13 +29,15 @@ class Crisol:
     def fit(self, train, target, given):
         store = f"sqlite:///{given.out.resolve()}/store.db"
         os.environ["MLFLOW_TRACKING_URI"] = store
-        os.environ["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = str(given.out.resolve() / "artifacts")
+        os.environ["PYTHONPATH"] = str(ROOT)
         table = given.table.resolve()
         command = [sys.executable, "-m", "steps.main", "--train", table / "train.csv", "--test", table / "test.csv"]
         command += ["--target", target, "--budget-s", str(given.budget), "--seed", str(given.seed)]
-        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, cwd=given.out, check=True, stdout=subprocess.PIPE, text=True)
         self.said = json.loads(done.stdout.splitlines()[-1])
         mlflow.set_tracking_uri(store)
+        training = mlflow.get_run(self.said["train_run_id"]).info
+        self.search_seconds = (training.end_time - training.start_time) / 1000
         self.model = mlflow.pyfunc.load_model(self.said["model_uri"])
 
     def probabilities(self, rows):
