@@ -117,9 +117,9 @@ def _ours(measured: Measured) -> Iterator[str]:
         figure: [each for system in others for each in _differences(measured, figure, system)] for figure in FIGURES
     }
     yield from ("", f"## {OURS} against each", "")
-    yield "Differences are positive where it is better, with 95 % bounds over 2,000 resamples of the test rows (fewer"
-    yield "for large files), the same ones for both; clearly: the bounds leave out 0. The bounds of a mean are for other rows"
-    yield "of the same tables; over other tables it would vary more."
+    yield "Differences are positive where it is better, with 95 % bounds over 2,000 resamples of the test rows"
+    yield "(fewer for large files), the same ones for both; clearly: the bounds leave out 0. The bounds of a mean are"
+    yield "for other rows of the same tables; over other tables it would vary more."
     for figure in FIGURES:
         yield from _summed(measured, figure, others)
     for figure in FIGURES:

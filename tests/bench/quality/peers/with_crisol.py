@@ -1,7 +1,7 @@
 """Crisol: `python -m steps.main` as a user starts it, with a store of its own; the model is loaded by `mlflow.pyfunc`.
 
-Runs in the project's environment, in the folder that gets its files. `seconds` are those of the whole command: the test file
-is read, judged and reported on within them, which no peer does; `search_seconds` are those of its training step.
+Runs in the project's environment, in the folder that gets its files. `seconds` are those of the whole command: the test
+file is read, judged and reported on within them, which no peer does; `search_seconds` are those of its training step.
 """
 
 # ruff: noqa: ARG002, D102 (`common.Peer` says what each method takes and does)
