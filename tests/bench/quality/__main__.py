@@ -2,7 +2,8 @@
 
 Every sub-folder is a table: `train.csv`, `test.csv`, and `target.txt` with the name of the column to predict. All
 systems get the same budget, cores and files; one runs at a time. Outcomes are kept in the cache, so that single ones
-can be run again; those that are there already are not, unless `--again`.
+can be run again; those that are there already are not, unless `--again`. The peers' environments are made with `uv` on
+the first use (4 GB); H2O needs Java.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -107,7 +108,8 @@ def _ended(command: list[Any], out: Path, threads: int, seconds: float) -> str:
         except subprocess.TimeoutExpired:
             family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
             for member in family:
-                member.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
             psutil.wait_procs(family, timeout=10)
             process.wait()
             return f"ended after {seconds:g} s"

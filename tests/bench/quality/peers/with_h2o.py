@@ -53,4 +53,5 @@ if __name__ == "__main__":
     try:
         run(H2O())
     finally:
-        h2o.cluster().shutdown()
+        if h2o.cluster():
+            h2o.cluster().shutdown()
