@@ -25,6 +25,7 @@ class AutoGluon:
         return [str(label) for label in found.columns], found.to_numpy()
 
     def save(self, folder):
+        self.model.leaderboard().to_csv(folder.with_name("leaderboard.csv"), index=False)
         self.model.clone_for_deployment(str(folder))
         return folder
 
