@@ -11,7 +11,7 @@ import pytest
 import sklearn.metrics
 
 from pyfunc.errors import Problem, ProjectError
-from steps import ingest, main, promote, tracking, train
+from steps import ingest, loading, main, promote, tracking, train
 from tests.conftest import make_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,6 +170,25 @@ def test_the_test_file_never_reaches_the_model(done, trained_store):
 
     first, second = (model.predict(data.test.astype(object)) for model in models)
     pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.mark.trains
+def test_a_number_of_candidates_gives_the_same_model_again(done, tmp_path):
+    """Twice the same three candidates over everything: figures of each and the model's probabilities are bit-equal."""
+    data = ingest.load(done["dataset_run_id"])
+    options = {"candidates": "3", "latency_price": "0"}  # a time that was measured is never the same twice
+
+    runs = [train.train(data, options) for _ in range(2)]
+
+    boards = [
+        pd.read_csv(tracking.artifact(run.run_id, tracking.LEADERBOARD, str(tmp_path / str(at))))
+        for at, run in enumerate(runs)
+    ]
+    kept = [name for name in boards[0] if "cv_" in name or name in {"model", "number", "how", "chosen", "threshold"}]
+    pd.testing.assert_frame_equal(boards[0][kept], boards[1][kept], check_exact=True)
+    assert boards[0]["model"].ne("blend").sum() == 3
+    found = [loading.load(run.model_uri).package.pipeline.predict_proba(data.test) for run in runs]
+    np.testing.assert_array_equal(*found)
 
 
 BAD = {

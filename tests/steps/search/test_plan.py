@@ -132,3 +132,39 @@ def test_more_classes_have_neither_threshold_nor_costs():
     assert [each.code for each in refused.value.problems] == ["threshold_invalid", "cost_fp_invalid", "cost_fn_invalid"]
     assert "needs two classes; the target has 3" in refused.value.problems[0].what
     assert plan_of({"metric": "f1"}, THREE).rule == CutRule()
+
+
+def test_a_number_a_limit_and_a_price_are_read():
+    """The three parameters become numbers of the plan; left out they limit nothing and time has its small price."""
+    plan = plan_of({"candidates": " 12 ", "max_latency_ms": "2.5", "latency_price": "0"}, TWO)
+
+    assert (plan.candidates, plan.max_latency_ms, plan.latency_price) == (12, 2.5, 0)
+    assert (plan_of({}).candidates, plan_of({}).max_latency_ms, plan_of({}).latency_price) == (None, None, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("candidates", "0"), ("candidates", "-3"), ("candidates", "2.5"), ("candidates", "many"),
+        ("candidates", "1001"), ("max_latency_ms", "0"), ("max_latency_ms", "-1"), ("max_latency_ms", "fast"),
+        ("max_latency_ms", "inf"), ("latency_price", "-0.1"), ("latency_price", "1.1"), ("latency_price", ""),
+        ("latency_price", "nan"),
+    ],
+)  # fmt: skip
+def test_a_wrong_number_limit_or_price_is_refused(name, text):
+    """One problem, named after the parameter, with what to give instead."""
+    with pytest.raises(TrainingRefusedError) as refused:
+        plan_of({name: text})
+
+    (problem,) = refused.value.problems
+    assert problem.code == f"{name}_invalid"
+    assert problem.fix.startswith("Give ")
+
+
+def test_wrong_numbers_limits_and_prices_are_named_at_once():
+    """Three wrong parameters give three problems."""
+    with pytest.raises(TrainingRefusedError) as refused:
+        plan_of({"candidates": "x", "max_latency_ms": "0", "latency_price": "2"}, TWO)
+
+    codes = [problem.code for problem in refused.value.problems]
+    assert codes == ["candidates_invalid", "max_latency_ms_invalid", "latency_price_invalid"]
