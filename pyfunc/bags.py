@@ -24,6 +24,7 @@ HIGHEST_RATE = {"lightgbm": 0.15, "xgboost": 0.15, "catboost": 0.3}  # more lose
 PILOT_ROWS, PILOT_ROUNDS = 20_000, (5, 25)  # a small booster tells what a round costs
 GROWING = 0.8  # of the time: the rest goes to predictions and to writing the model down
 FEWEST_ROWS = 500
+LEAST_HEARD = 1e-4  # probabilities below are one to a bag that learns from them
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 Look = Callable[[np.ndarray[Any, Any], Matrix], None]
 
@@ -33,7 +34,7 @@ class Bag(BaseEstimator, ClassifierMixin):
 
     Args:
         booster: a name of `pyfunc.boosters.BOOSTERS`.
-        parameters: the booster's own hyperparameters, `learning_rate` among them.
+        parameters: the booster's own hyperparameters, `learning_rate` or a forest's `n_estimators` among them.
         categories: positions of the columns that hold categories.
         left_out: positions of columns that are not looked at.
         seconds: for all members together; the learning rate goes up, and then the rows go down, as far as it needs.
@@ -125,7 +126,7 @@ class Bag(BaseEstimator, ClassifierMixin):
         number: int,
     ) -> Sight:
         """What one member sees."""
-        patience = max(LEAST_PATIENCE, round(PATIENT[self.booster] / self._rate))
+        patience = max(LEAST_PATIENCE, round(PATIENT[self.booster] / self._rate)) if self._rate else ROUNDS
         left_out = set(self.left_out)
         categories = [at - sum(other < at for other in left_out) for at in self.categories if at not in left_out]
         return Sight(
@@ -134,9 +135,10 @@ class Bag(BaseEstimator, ClassifierMixin):
         )  # fmt: skip
 
     @property
-    def _rate(self) -> float:
-        """The learning rate."""
-        return float(self.parameters["learning_rate"])
+    def _rate(self) -> float | None:
+        """The learning rate; None for forests."""
+        rate = self.parameters.get("learning_rate")
+        return None if rate is None else float(rate)
 
     def _pace(self, matrix: Matrix, y: np.ndarray[Any, Any], splits: Sequence[Split], end: float) -> None:
         """Raise the learning rate, and thin the rows, until the growth can be expected to end in time."""
@@ -150,22 +152,57 @@ class Bag(BaseEstimator, ClassifierMixin):
         size = len(learn) / len(some)
         one_round = max(0.0, took[1] - took[0]) / (PILOT_ROUNDS[1] - PILOT_ROUNDS[0]) * size
         start = max(0.0, took[0] - PILOT_ROUNDS[0] * one_round / size) * size
-        rounds_needed = (USUAL[self.booster] + PATIENT[self.booster]) / self._rate
+        rate = self._rate
+        rounds_needed = (
+            int(self.parameters["n_estimators"])
+            if rate is None
+            else (USUAL[self.booster] + PATIENT[self.booster]) / rate
+        )
         each = max(1e-3, (end - time.monotonic()) / len(splits) - start)
         over = rounds_needed * one_round / each
         if over <= 1:
             return
-        faster = max(1.0, min(over, HIGHEST_RATE[self.booster] / self._rate))
-        self.parameters = {**self.parameters, "learning_rate": round(self._rate * faster, 4)}
+        faster = 1.0
+        if rate is not None:
+            faster = max(1.0, min(over, HIGHEST_RATE[self.booster] / rate))
+            self.parameters = {**self.parameters, "learning_rate": round(rate * faster, 4)}
         if over > faster and len(learn) > FEWEST_ROWS:
             self.rows = max(FEWEST_ROWS, int(len(learn) * faster / over))
+
+
+class Stacked(BaseEstimator, ClassifierMixin):
+    """A bag that sees what others say besides the table's own numbers and categories.
+
+    Args:
+        bases: fitted bags on the matrix of `pyfunc.codes`.
+        top: fitted bag on that matrix and, behind it, the `sayings` of the bases.
+    """
+
+    def __init__(self, bases: list[Bag], top: Bag) -> None:
+        self.bases = bases
+        self.top = top
+
+    def predict_proba(self, matrix: Matrix) -> Matrix:
+        """Probabilities (n_rows, n_classes)."""
+        return self.top.predict_proba(heard(matrix, [base.predict_proba(matrix) for base in self.bases]))
+
+
+def heard(matrix: Matrix, scores: Sequence[Matrix]) -> Matrix:
+    """The matrix with what was said of its rows, in probabilities (n_rows, n_classes) each, as further columns."""
+    return np.hstack([matrix, *map(sayings, scores)])
+
+
+def sayings(scores: Matrix) -> Matrix:
+    """Probabilities as features: the log odds of the second of two classes, or the logarithm of each."""
+    logs = np.log(np.clip(scores, LEAST_HEARD, 1))
+    return logs[:, [1]] - logs[:, [0]] if scores.shape[1] == 2 else logs  # noqa: PLR2004
 
 
 def common_rounds(curves: Sequence[np.ndarray[Any, Any]], weights: Sequence[int]) -> int:
     """The number of rounds with the lowest weighted mean of the curves, of those that all of them have."""
     shortest = min(len(curve) for curve in curves)
     mean = np.average([curve[:shortest] for curve in curves], axis=0, weights=weights)
-    return int(mean.argmin()) + 1
+    return shortest - int(mean[::-1].argmin())  # the last of equals: forests have no best number of trees
 
 
 def thinned(rows: np.ndarray[Any, Any], y: np.ndarray[Any, Any], most: int | None, seed: int) -> np.ndarray[Any, Any]:

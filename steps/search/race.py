@@ -161,7 +161,7 @@ class Search:
 
     def _run(self, pool: Pool, tick: Callable[[float], None]) -> Iterator[Tried]:
         """Hand out, wait, tell; see the module."""
-        schedule = Schedule(self.plan)
+        schedule = Schedule(self.plan, len(self.y))
         deadline = None if self.plan.candidates else time.monotonic() + self.plan.budget_s
         unprepared = needs_pycaret(self.plan) if self._is_light() else []
         ready = {NATIVE}
