@@ -86,7 +86,7 @@ def _boosted(
     steps: Pipeline = read(folder, NATIVE_STEPS)
     matrix = np.load(folder / NATIVE_MATRIX, mmap_mode="r")
     splits = table.splits()
-    given = fitted_to(spec.model, spec.hyperparameters, len(splits[0][0]))
+    given = fitted_to(spec.model, spec.hyperparameters, len(splits[0][0]), int(table.y.max()) + 1)
     categories = steps[-1].categories_
     wide = steps[-1].wide_
     left_out = wide if spec.model in WITHOUT_WIDE and len(wide) < matrix.shape[1] else []
