@@ -21,10 +21,16 @@ ROUNDS = 3000
 USUAL = {"lightgbm": 12.0, "xgboost": 12.0, "catboost": 35.0}
 PATIENT, LEAST_PATIENCE = {"lightgbm": 2.5, "xgboost": 2.5, "catboost": 4.0}, 20  # the same for rounds without gain
 HIGHEST_RATE = {"lightgbm": 0.15, "xgboost": 0.15, "catboost": 0.3}  # more loses what the time saved would bring
-PILOT_ROWS, PILOT_ROUNDS = 20_000, (5, 25)  # a small booster tells what a round costs
+PILOT_ROWS, PILOT_ROUNDS = 20_000, (5, 25)  # small boosters tell what a round costs
+WATCHED_ROWS = 20_000  # at most are looked at after each round: more would not say more, and cost more than the round
+PILOT_SHARE = 0.2  # of the time, for them: rounds of many classes are slow
 GROWING = 0.8  # of the time: the rest goes to predictions and to writing the model down
+<<<<<<< HEAD
 FEWEST_ROWS = 500
 LEAST_HEARD = 1e-4  # probabilities below are one to a bag that learns from them
+=======
+FEWEST_ROWS, FEWEST_A_CLASS = 500, 50  # a member of fewer would learn less than the constant answer knows
+>>>>>>> budget
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 Look = Callable[[np.ndarray[Any, Any], Matrix], None]
 
@@ -70,7 +76,8 @@ class Bag(BaseEstimator, ClassifierMixin):
             matrix: float64 (n_rows, n_features), see `pyfunc.boosters`.
             y: int64 (n_rows,) positions of the classes.
             splits: pairs of row positions to learn from and to be watched on; the latter together are all rows, once.
-            look: called after each member with its watched rows and their probabilities; what it raises ends the fit.
+            look: called after each member with rows that it was watched on and their probabilities; what it raises ends
+                the fit.
         """
         end = None if self.seconds is None else time.monotonic() + self.seconds * GROWING
         matrix = self._seen(matrix)
@@ -83,12 +90,13 @@ class Bag(BaseEstimator, ClassifierMixin):
             some = thinned(learn, y, self.rows, self.seed + number)
             now = time.monotonic()
             until = None if end is None else now + max(0.0, end - now) / (len(splits) - number)
-            sight = self._sight(matrix, y, some, watch, rounds, until, number)
+            watched = thinned(watch, y, WATCHED_ROWS, self.seed + number)
+            sight = self._sight(matrix, y, some, watched, rounds, until, number)
             members.append(BOOSTERS[self.booster](sight, self.parameters))
             if sight.is_over():  # the others have no more time, and all have the same rounds in the end
                 rounds = min(rounds, len(members[-1].curve))
             if look is not None:
-                look(watch, members[-1].predict_proba(matrix[watch]))
+                look(watched, members[-1].predict_proba(matrix[watched]))
         self.rounds_ = common_rounds([member.curve for member in members], [len(watch) for _, watch in splits])
         self._out_of_fold = np.empty((len(y), int(y.max()) + 1))
         for member, (_, watch) in zip(members, splits, strict=True):
@@ -144,9 +152,12 @@ class Bag(BaseEstimator, ClassifierMixin):
         """Raise the learning rate, and thin the rows, until the growth can be expected to end in time."""
         learn, watch = splits[0]
         some, few = (thinned(part, y, PILOT_ROWS, self.seed) for part in (learn, watch))
-        took = []
+        now = time.monotonic()
+        until = now + PILOT_SHARE * max(0.0, end - now)
+        seen: list[tuple[int, float]] = []
         for rounds in PILOT_ROUNDS:
             started = time.monotonic()
+<<<<<<< HEAD
             BOOSTERS[self.booster](self._sight(matrix, y, some, few, rounds, end, 0), self.parameters)
             took.append(time.monotonic() - started)
         size = len(learn) / len(some)
@@ -168,6 +179,41 @@ class Bag(BaseEstimator, ClassifierMixin):
             self.parameters = {**self.parameters, "learning_rate": round(rate * faster, 4)}
         if over > faster and len(learn) > FEWEST_ROWS:
             self.rows = max(FEWEST_ROWS, int(len(learn) * faster / over))
+=======
+            sight = self._sight(matrix, y, some, few, rounds, until, 0)
+            grown = BOOSTERS[self.booster](sight, self.parameters)
+            seen.append((len(grown.curve), time.monotonic() - started))
+            if sight.is_over():
+                break
+        start, one_round = (seconds / len(some) for seconds in costs(seen))  # a row
+        started = time.monotonic()
+        grown.predict_proba(matrix[few])
+        answers = (time.monotonic() - started) / len(grown.curve) / len(few) * len(watch)  # a round
+        each = max(1e-3, (end - time.monotonic()) / len(splits))
+        needed = (USUAL[self.booster] + PATIENT[self.booster]) / self._rate
+        over = needed * (len(learn) * one_round + answers) / max(1e-3, each - len(learn) * start)
+        if over <= 1:
+            return
+        faster = max(1.0, min(over, HIGHEST_RATE[self.booster] / self._rate))
+        self.parameters = {**self.parameters, "learning_rate": round(self._rate * faster, 4)}
+        rounds_left = needed / faster
+        rows = int((each - rounds_left * answers) / (rounds_left * one_round + start))
+        fewest = max(FEWEST_ROWS, FEWEST_A_CLASS * (int(y.max()) + 1))
+        if max(rows, fewest) < len(learn):
+            self.rows = max(rows, fewest)
+
+
+def costs(seen: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Seconds before the first round and seconds a round, from pairs of rounds and their seconds, the last one longest.
+
+    Where they do not tell the two apart, all of the last one's time counts as rounds: rather too few than too late.
+    """
+    (fewer, short), (more, long) = seen[0], seen[-1]
+    if more <= fewer:
+        return 0.0, long / more
+    one_round = max(0.0, long - short) / (more - fewer)
+    return max(0.0, short - fewer * one_round), one_round
+>>>>>>> budget
 
 
 class Stacked(BaseEstimator, ClassifierMixin):

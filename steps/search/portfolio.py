@@ -19,6 +19,11 @@ STACK = "stack"  # a bag that sees besides what the best candidates say, out of 
 FEATURES = "features"  # how a linear model sees a number: as it is, or in pieces
 PLAIN, SPLINES = "plain", "splines"
 SMALL_LEAVES = 40  # rows for each row that a leaf must have: smaller tables need smaller leaves
+FEW_CLASSES = 10
+LEAVES_OF_MANY, LEAST_L2_OF_MANY = (
+    8,
+    1.0,
+)  # on 50 classes log loss 3.70 in place of 3.92 (constant 3.89), in half the time
 _PLAIN_CATBOOST = {
     "boosting_type": "Plain", "bootstrap_type": "Bernoulli", "leaf_estimation_iterations": 1, "max_ctr_complexity": 2,
     "one_hot_max_size": 15,
@@ -147,9 +152,20 @@ def first(model: str) -> list[Spec]:
     return [Spec(model, at, given, "portfolio") for at, given in enumerate(PORTFOLIO.get(model, ({},)))]
 
 
-def fitted_to(model: str, given: Mapping[str, Any], rows: int) -> dict[str, Any]:
-    """A booster's hyperparameters for a table of so many rows: LightGBM's leaves of 20 rows leave small ones whole."""
+def fitted_to(model: str, given: Mapping[str, Any], rows: int, classes: int) -> dict[str, Any]:
+    """A booster's hyperparameters for a table of so many rows and classes.
+
+    LightGBM's leaves of 20 rows leave small tables whole, and its large trees, a tree a class and nothing that holds
+    them back, know less of many classes than a constant does.
+    """
     if model != "lightgbm":
         return dict(given)
     most = max(1, rows // SMALL_LEAVES)
-    return {**given, "min_data_in_leaf": min(int(given.get("min_data_in_leaf", 20)), most)}
+    fitted = {**given, "min_data_in_leaf": min(int(given.get("min_data_in_leaf", 20)), most)}
+    if classes <= FEW_CLASSES:
+        return fitted
+    return {
+        **fitted,
+        "num_leaves": min(int(given.get("num_leaves", 31)), LEAVES_OF_MANY),
+        "lambda_l2": max(float(given.get("lambda_l2", 0.0)), LEAST_L2_OF_MANY),
+    }

@@ -117,6 +117,9 @@ class Schedule:
         if left is None:
             return True
         took = [one.seconds for one in self.ended if one.spec.model == model and one.loss is not None]
+        lost = [one.seconds for one in self.ended if one.spec.model == model and one.loss is None]
+        if lost and not took:  # one that was cut off would be so again
+            return (self.seconds_for(left) or 0.0) > min(lost)
         return left >= (QUICKER * min(took) if took else LEAST_S)
 
     def _is_time_to_stack(self, left: float | None) -> bool:
