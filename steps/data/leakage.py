@@ -1,9 +1,10 @@
 """Columns that give the target away: each is asked alone how well it tells the classes apart, out of fold.
 
-Numbers, times and booleans by a shallow tree, categories by the shares of the classes among their rows, and every
-column with gaps also by its gaps. The area under the ROC curve is that of the class that a column tells best from the
-rest. It warns; a column that tells every class and has one value for each is the target in disguise, and refused. (A
-measurement that tells the classes apart for good, as a petal's length does, only warns.)
+Numbers, times and booleans by a shallow tree, categories by the shares of the classes among their rows, texts by both
+(a tree of their features, the shares among equal texts), and every column with gaps also by its gaps. The area under
+the ROC curve is that of the class that a column tells best from the rest. It warns; a column that tells every class and
+has one value for each is the target in disguise, and refused. (A measurement that tells the classes apart for good, as
+a petal's length does, only warns.)
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 from pyfunc.cells import Kind
 from pyfunc.errors import quoted
 from pyfunc.schema import Column
+from pyfunc.texts import TextFeatures
 from steps.data.samples import Bools, Floats, Ints, area, codes_of, rows_for
 from steps.judging.intervals import newcombe
 from steps.records import Check
@@ -94,10 +96,13 @@ def _told(kind: Kind, column: pd.Series, y: Ints, folds: Ints, asked: Sequence[i
     """What one column alone says of every asked class."""
     codes = codes_of(kind, column)
     if kind is Kind.CATEGORY:
-        scores = _rates(np.nan_to_num(codes, nan=-1).astype(np.int64) + 1, y, folds)
+        tellings = [_rates(np.nan_to_num(codes, nan=-1).astype(np.int64) + 1, y, folds)]
+    elif kind is Kind.TEXT:
+        equal = np.nan_to_num(codes_of(Kind.CATEGORY, column), nan=-1).astype(np.int64) + 1
+        tellings = [_tree_scores(_features(column), y, folds), _rates(equal, y, folds)]
     else:
-        scores = _tree_scores(codes, y, folds)
-    aucs = {at: area(scores[:, at], y == at) for at in asked}
+        tellings = [_tree_scores(codes[:, None], y, folds)]
+    aucs = {at: max(area(scores[:, at], y == at) for scores in tellings) for at in asked}
     gaps = np.isnan(codes).astype(np.float64)
     by_gaps = {at: abs(area(gaps, y == at) - 0.5) + 0.5 for at in asked} if gaps.any() else {}
     is_by_gaps = bool(by_gaps) and max(by_gaps.values()) >= max(NEAR_ONE, *aucs.values())
@@ -110,8 +115,14 @@ def _told(kind: Kind, column: pd.Series, y: Ints, folds: Ints, asked: Sequence[i
     )
 
 
+def _features(texts: pd.Series) -> Floats:
+    """What a model will read of texts (n_rows, n_features), without gaps."""
+    numbers, heads = TextFeatures().fit_transform(texts)
+    return np.column_stack([np.nan_to_num(numbers, nan=-1), codes_of(Kind.CATEGORY, pd.Series(heads, dtype=object))])
+
+
 def _tree_scores(codes: Floats, y: Ints, folds: Ints) -> Floats:
-    """Out-of-fold probabilities (n_rows, n_classes) of a shallow tree; it takes gaps as they are."""
+    """Out-of-fold probabilities (n_rows, n_classes) of a shallow tree on codes (n_rows, n_codes), gaps as they are."""
     n_classes = int(y.max()) + 1
     scores = np.zeros((len(y), n_classes))
     for fold in range(FOLDS):
@@ -119,11 +130,11 @@ def _tree_scores(codes: Floats, y: Ints, folds: Ints) -> Floats:
         tree = DecisionTreeClassifier(
             max_leaf_nodes=max(LEAVES, 2 * n_classes), min_samples_leaf=LEAF_ROWS, random_state=SEED
         )
-        learned = codes[~judged, None]
+        learned = codes[~judged]
         if np.isnan(learned).all():  # which scikit-learn's splitter does not expect
             learned = np.zeros_like(learned)
         tree.fit(learned, y[~judged])
-        scores[np.ix_(judged, tree.classes_)] = tree.predict_proba(codes[judged, None])
+        scores[np.ix_(judged, tree.classes_)] = tree.predict_proba(codes[judged])
     return scores
 
 

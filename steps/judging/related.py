@@ -23,7 +23,7 @@ SEED = 1
 ROWS = 2000  # of the training file
 COLUMNS = 300  # beyond that, groups are not looked for
 LEVELS = 30  # categories of a column that are told apart, the commonest
-CATEGORIES = (Kind.CATEGORY, Kind.TEXT)  # equal texts are one category
+CATEGORIES = (Kind.CATEGORY, Kind.TEXT)
 MARKS = 3000  # categories of all columns together
 
 
@@ -49,7 +49,7 @@ def strengths(train: pd.DataFrame, schema: InputSchema) -> Floats:
     is_category = np.array([column.kind in CATEGORIES for column in schema.columns])
     ranks = [_ranks(train[c.name]) for c in schema.columns if c.kind not in CATEGORIES]
     most = int(np.clip(MARKS // max(1, int(is_category.sum())), 3, LEVELS))
-    codes = [_codes(train[c.name], most) for c in schema.columns if c.kind in CATEGORIES]
+    codes = [_codes(_grouped(c.kind, train[c.name]), most) for c in schema.columns if c.kind in CATEGORIES]
     found = np.zeros((len(schema.columns),) * 2)
     numbers, categories = np.flatnonzero(~is_category), np.flatnonzero(is_category)
     of_numbers = np.column_stack(ranks) if ranks else np.empty((len(train), 0))
@@ -78,6 +78,11 @@ def _ranks(values: pd.Series) -> Floats:
     ranks[is_there] = rankdata(cells[is_there]) - (is_there.sum() + 1) / 2
     length = float(np.linalg.norm(ranks))
     return ranks / length if length else ranks
+
+
+def _grouped(kind: Kind, values: pd.Series) -> pd.Series:
+    """Categories (n_rows,); texts that stand in one row only are one, or two such columns would look alike."""
+    return values.where(values.duplicated(keep=False) | values.isna(), "") if kind is Kind.TEXT else values
 
 
 def _codes(values: pd.Series, most: int) -> Ints:

@@ -24,6 +24,7 @@ from steps.search.table import NATIVE_MATRIX, NATIVE_STEPS, TABLE, Table, read
 FAR = 1.1  # times the best candidate's log loss on the same rows
 SURE = 3.0  # standard errors of the paired difference: then it is behind
 WITHOUT_WIDE = ("lightgbm", "xgboost")  # they would learn single rows by heart; CatBoost counts in an order
+SAY, WORTH = 0.2, 0.003  # unless a blend with so much of it has a log loss that is lower by that share
 PILOT_ROWS, GROWTH = 2000, 1.2  # a first small fit tells what all rows cost: time grows with rows to that power
 FEWEST_ROWS = 500  # fewer are not worth learning from; then there was no time
 
@@ -163,7 +164,9 @@ def _watch(y: np.ndarray[Any, Any], best: np.ndarray[Any, Any]) -> Callable[[Any
         ours, theirs = np.concatenate(seen), best[np.concatenate(rows)]
         short = ours - theirs
         error = short.std(ddof=1) / np.sqrt(len(short)) if len(short) > 1 else np.inf
-        if ours.mean() > FAR * theirs.mean() and short.mean() > SURE * error:
+        mixed = -np.log((1 - SAY) * np.exp(-theirs) + SAY * np.exp(-ours))
+        is_behind = ours.mean() > FAR * theirs.mean() and short.mean() > SURE * error
+        if is_behind and mixed.mean() > theirs.mean() * (1 - WORTH):
             raise FellBehindError
 
     return look

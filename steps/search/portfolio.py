@@ -27,8 +27,8 @@ PORTFOLIO: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"learning_rate": 0.05, "num_leaves": 31, "feature_fraction": 0.6, "bagging_fraction": 0.8, "bagging_freq": 1},
         {"learning_rate": 0.05, "num_leaves": 31, "feature_fraction": 0.8, "extra_trees": True},
         {"learning_rate": 0.05, "num_leaves": 8, "feature_fraction": 0.8, "lambda_l2": 1.0},
-        {"learning_rate": 0.05, "num_leaves": 84, "feature_fraction": 0.53, "bagging_fraction": 0.98, "bagging_freq": 1,
-         "min_data_in_leaf": 3, "lambda_l2": 0.84},
+        {"learning_rate": 0.05, "num_leaves": 68, "feature_fraction": 0.62, "bagging_fraction": 0.9, "bagging_freq": 1,
+         "min_data_in_leaf": 1, "lambda_l2": 0.69},
         {"learning_rate": 0.05, "num_leaves": 64, "feature_fraction": 0.6, "min_data_in_leaf": 6, "extra_trees": True},
         {"learning_rate": 0.04, "num_leaves": 16, "feature_fraction": 0.56, "min_data_in_leaf": 48,
          "extra_trees": True},
@@ -50,7 +50,7 @@ PORTFOLIO: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"C": 0.1},
     ),
     "et": (
-        {"n_estimators": 300, "min_samples_leaf": 2, "max_features": 0.5},
+        {"n_estimators": 300, "max_features": 0.7, "criterion": "entropy"},
         {"n_estimators": 300, "min_samples_leaf": 4, "max_features": 0.5, "criterion": "entropy"},
     ),
     "rf": (
@@ -61,8 +61,8 @@ PORTFOLIO: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 
 # The order of a search over everything: what usually wins, then what differs from it, then more of each.
 ORDER = (
-    ("lightgbm", 0), ("lr", 0), ("lightgbm", 1), ("catboost", 0), ("xgboost", 0), ("lr", 1), ("et", 0),
-    ("lightgbm", 2), ("catboost", 1), ("xgboost", 1), ("rf", 0), ("lightgbm", 3), ("catboost", 2), ("et", 1),
+    ("lightgbm", 0), ("lr", 0), ("lightgbm", 1), ("catboost", 0), ("xgboost", 0), ("et", 0), ("lr", 1),
+    ("lightgbm", 3), ("et", 1), ("lightgbm", 2), ("xgboost", 1), ("catboost", 1), ("rf", 0), ("catboost", 2),
     ("lightgbm", 4), ("xgboost", 2), ("lightgbm", 5), ("catboost", 3), ("lr", 2), ("rf", 1),
 )  # fmt: skip
 

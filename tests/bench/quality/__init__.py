@@ -1,0 +1,1 @@
+"""Model quality in the same budget, beside other products."""

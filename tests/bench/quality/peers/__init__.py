@@ -1,0 +1,1 @@
+"""Scripts for the peers' own environments; nothing here is imported by the project."""
