@@ -63,7 +63,7 @@ def plots(stated: Mapping[str, Any] | None) -> list[Plot]:
             area.axvline(limit, color=COLOUR["ink"], linewidth=1, linestyle=":")
         named = [each for each in listed if (each["is_ahead"] or each["chosen"]) and each["log_loss"] <= top]
         for each in sorted(named, key=lambda each: not each["chosen"]):
-            _name(area, each, named, taken)
+            _name(area, each, [one for one in listed if one["log_loss"] <= top], taken)
         label(area, "Milliseconds a row (log scale)", "Log loss (cross-validated)")
 
     return [Plot("frontier", _title(listed), caption, header, rows, draw("frontier", paint), SIZE)]
@@ -155,12 +155,12 @@ def _across(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[fl
     return [x for x, _ in points], [y for _, y in points]
 
 
-def _name(area: Axes, each: Candidate, named: Sequence[Candidate], taken: list[Box]) -> None:
+def _name(area: Axes, each: Candidate, drawn: Sequence[Candidate], taken: list[Box]) -> None:
     """A candidate's name beside its point where that is free; none where it is not, the table has it."""
     text = short(each["name"]) + (" (chosen)" if each["chosen"] else "")
     x, y = area.transData.transform((_ms(each), each["log_loss"]))
     frame = area.get_window_extent()
-    points = [area.transData.transform((_ms(other), other["log_loss"])) for other in named]
+    points = [area.transData.transform((_ms(other), other["log_loss"])) for other in drawn]
     width = LETTER * len(text)
     for right, up in ((True, True), (False, False), (True, False), (False, True)):
         left, low = (x + 8 if right else x - 8 - width), (y + 5 if up else y - 5 - LINE)
