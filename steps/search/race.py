@@ -82,6 +82,7 @@ class Search:
     folder: Path
     table: Table = field(init=False)
     _best: tuple[float, str] | None = None  # the lowest log loss, and the file with that of each row
+    _ahead: str | None = None  # the file of those losses that candidates are held against
 
     def __post_init__(self) -> None:
         folds = table.folds_for(self.y)
@@ -168,6 +169,9 @@ class Search:
         deadline = None if self.plan.candidates else time.monotonic() + self.plan.budget_s
         unprepared = needs_pycaret(self.plan) if self._is_light() else []
         ready = {NATIVE}
+        if not unprepared:
+            for variant in needs_pycaret(self.plan):
+                schedule.drop(variant)
         while deadline is None or time.monotonic() < deadline:
             self._fill(pool, schedule, deadline, unprepared, ready)
             if not pool.jobs:
@@ -178,6 +182,8 @@ class Search:
                     if self._is_prepared(finished):
                         ready.add(finished.key[1])
                         schedule.add_spaces(finished.outcome.spaces)
+                    else:
+                        schedule.drop(finished.key[1])
                     continue
                 tried = self._ended(finished)
                 schedule.tell(Ended(finished.key[1], tried.outcome.figures.get("log_loss"), tried.seconds))
@@ -193,21 +199,31 @@ class Search:
         while len(pool.jobs) < pool.size:
             left = None if deadline is None else deadline - time.monotonic()
             limit_s = NO_LIMIT_S if left is None else left
+<<<<<<< HEAD
             before = ALONE_FIRST if pool.size == 1 and left is not None else 1
             if unprepared and (schedule.given >= before or NATIVE not in map(variant_of, self.plan.models)):
+=======
+            is_first = not schedule.given and not self.plan.candidates and NATIVE in map(variant_of, self.plan.models)
+            if unprepared and not is_first:  # a booster goes ahead of PyCaret, unless the order must be kept
+>>>>>>> tests
                 named = not self.plan.blend
                 patience_s = max(limit_s, PREPARE_LIMIT_S) if named else limit_s * PREPARE_SHARE
                 pool.start(workers.prepare, unprepared.pop(0), limit_s=patience_s)
                 if left is None:
                     return
                 continue
-            best = self._best[1] if self._best and self.plan.blend else None
+            if self._best and self.plan.blend and (left is not None or schedule.given % WAVE == 0):
+                self._ahead = self._best[1]  # the same for a whole wave, whichever of it was done first
             spec = schedule.next(left, frozenset(ready))
             if spec is None:
                 return
             seconds = schedule.seconds_for(left)
+<<<<<<< HEAD
             most_s = limit_s if seconds is None else min(limit_s, seconds * OVERTIME)
             pool.start(workers.attempt, spec, variant_of(spec.model), seconds, best, limit_s=most_s)
+=======
+            pool.start(workers.attempt, spec, variant_of(spec.model), seconds, self._ahead, limit_s=limit_s)
+>>>>>>> tests
             if left is None and schedule.given % WAVE == 0:
                 return
 

@@ -54,6 +54,8 @@ class Schedule:
         self.spaces: dict[str, Space] = dict(SPACES)
         self.tuners: dict[str, Tuner] = {}
         self.ended: list[Ended] = []
+        self.held: list[Ended] = []  # what has ended and is not looked at before its wave is over
+        self.order: dict[tuple[str, int], int] = {}  # of handing out
         self.given = 0
         self.tuned = 0
 
@@ -69,8 +71,19 @@ class Schedule:
         """Spaces of PyCaret's learners, known once it has been set up; ours go before."""
         self.spaces = {**spaces, **self.spaces}
 
+    def drop(self, variant: str) -> None:
+        """What learns on this variant of preprocessing is not waited for: there will be none."""
+        self.waiting = [spec for spec in self.waiting if variant_of(spec.model) != variant]
+
     def tell(self, ended: Ended) -> None:
         """A candidate has ended."""
+        if self.plan.candidates:
+            self.held.append(ended)
+        else:
+            self._learn(ended)
+
+    def _learn(self, ended: Ended) -> None:
+        """Look at a result."""
         self.ended.append(ended)
         if ended.spec.model in self.tuners:
             self.tuners[ended.spec.model].tell(ended.spec.number, ended.spec.hyperparameters, ended.loss)
@@ -87,11 +100,31 @@ class Schedule:
         """
         if self.given >= (self.plan.candidates or MOST):
             return None
+<<<<<<< HEAD
         if self.stacks and self._is_time_to_stack(left):
             bases = self._bases()
             if len(bases) >= FEWEST_BASES:
                 number, given = self.stacks.pop(0)
                 return self._hand_out(Spec(STACK, number, given, "stacked", bases))
+=======
+        is_quiet = bool(self.held) and len(self.ended) + len(self.held) == self.given
+        if is_quiet and self.given % WAVE == 0:
+            self._learn_held()
+        found = self._choose(left, ready)
+        if found is None and is_quiet and self.held:  # a wave that could not be filled without its own results
+            self._learn_held()
+            found = self._choose(left, ready)
+        return found
+
+    def _learn_held(self) -> None:
+        """A wave is over: its results in the order of handing out, whichever was done first."""
+        for ended in sorted(self.held, key=lambda one: self.order[one.spec.model, one.spec.number]):
+            self._learn(ended)
+        self.held.clear()
+
+    def _choose(self, left: float | None, ready: frozenset[str]) -> Spec | None:
+        """The next candidate by what is known."""
+>>>>>>> tests
         if self.waiting:
             for spec in self.waiting:
                 if variant_of(spec.model) in ready and self._fits(spec.model, left):
@@ -109,6 +142,7 @@ class Schedule:
 
     def _hand_out(self, spec: Spec) -> Spec:
         """Count it."""
+        self.order[spec.model, spec.number] = self.given
         self.given += 1
         return spec
 

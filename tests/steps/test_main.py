@@ -45,12 +45,12 @@ def run_main(store, *arguments):
 
 @pytest.fixture(scope="module")
 def done(trained_store, files):
-    """One training on the loans: a linear model, one without probabilities of its own, and boosting.
+    """One training on the loans: a linear model, one without probabilities of its own, and boosting, by turns.
 
-    The budget is far more than they need, so that no machine is too slow for all candidates.
+    A number of candidates, so that no machine is too slow for all of them.
     """
     both = ["--train", str(files / "train.csv"), "--test", str(files / "test.csv"), "--target", "approved"]
-    return run_main(trained_store, *both, "--budget-s", "300", "--models", "lr,ridge,lightgbm")
+    return run_main(trained_store, *both, "--candidates", "7", "--models", "lr,ridge,lightgbm")
 
 
 @pytest.mark.trains
@@ -141,7 +141,7 @@ def test_the_version_says_why_it_was_promoted(done, trained_store):
 def test_the_same_dataset_is_reused_and_the_champion_stays(done, trained_store):
     """The same model is not better than itself: registered, not promoted; then `always` promotes, and remembers."""
     again = run_main(
-        trained_store, "--dataset", done["dataset_run_id"], "--budget-s", "300", "--models", "lr,ridge,lightgbm"
+        trained_store, "--dataset", done["dataset_run_id"], "--candidates", "7", "--models", "lr,ridge,lightgbm"
     )
 
     assert again["dataset_run_id"] == done["dataset_run_id"]
@@ -164,7 +164,7 @@ def test_the_test_file_never_reaches_the_model(done, trained_store):
     data = ingest.load(done["dataset_run_id"])
     order = np.random.default_rng(0).permutation(len(data.test))
     other = replace(data, test=data.test.iloc[order].reset_index(drop=True), y_test=data.y_test)
-    options = {"models": "lr", "budget_s": "300"}
+    options = {"models": "lr", "candidates": "2"}
 
     models = [mlflow.pyfunc.load_model(train.train(one, options).model_uri) for one in (data, other)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from steps.search.budget import Pool
-from steps.search.workers import Outcome
+from steps.search.outcome import Outcome
 
 
 def quick(_: Path) -> Outcome:

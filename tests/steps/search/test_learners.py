@@ -4,35 +4,25 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
-from steps.search.learners import Learner, space_of
+from steps.search.learners import Learner, space_of, variant_of
 
-SPACE = {
-    "rate": ("float", 0.01, 1.0, True),
-    "depth": ("int", 1, 10, False),
-    "kind": ("choice", ("a", "b")),
-}
-LEARNER = Learner("made_up", LogisticRegression, {}, SPACE)
+LEARNER = Learner("made_up", LogisticRegression, {}, {})
 
 
-def test_the_first_candidate_has_the_defaults():
-    """Number 0 draws nothing."""
-    assert LEARNER.draw(0, seed=1) == {}
+def test_a_number_in_pieces_is_seen_where_it_was_asked_for():
+    """A linear model on splines follows a bump that a line cannot; columns of few values stay as they are."""
+    at = np.linspace(-3, 3, 300)
+    features, y = np.column_stack([at, np.arange(300) % 2]), (np.abs(at) < 1).astype(int)
+    line, pieces = (LEARNER.make(drawn, 1).fit(features, y) for drawn in ({}, {"features": "splines", "C": 10.0}))
+
+    assert line.score(features, y) < 0.7
+    assert pieces.score(features, y) > 0.9
+    assert pieces[-1].C == 10.0
 
 
-def test_draws_are_reproducible_and_differ_by_number_and_seed():
-    """The same seed and number give the same hyperparameters, others give others."""
-    assert LEARNER.draw(3, seed=1) == LEARNER.draw(3, seed=1)
-    assert LEARNER.draw(3, seed=1) != LEARNER.draw(4, seed=1)
-    assert LEARNER.draw(3, seed=1) != LEARNER.draw(3, seed=2)
-
-
-def test_draws_stay_in_their_space():
-    """Two hundred draws keep to bounds and types."""
-    drawn = [LEARNER.draw(number, seed=1) for number in range(1, 201)]
-
-    assert all(0.01 <= one["rate"] <= 1 and 1 <= one["depth"] < 10 and one["kind"] in "ab" for one in drawn)
-    assert all(isinstance(one["depth"], int) for one in drawn)
-    assert {one["kind"] for one in drawn} == {"a", "b"}
+def test_learners_learn_on_the_preprocessing_that_suits_them():
+    """Boosters see the table's own categories, linear models standardised features, forests plain ones."""
+    assert [variant_of(name) for name in ("catboost", "lr", "rf")] == ["native", "scaled", "plain"]
 
 
 def test_a_learner_without_probabilities_gets_calibrated_ones():

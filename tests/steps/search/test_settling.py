@@ -12,8 +12,10 @@ import pytest
 from pyfunc.estimators import Calibrated
 from steps import loading, tracking, train
 from steps.judging.metrics import figures
-from steps.search import settling, workers
-from steps.search.race import Tried, splits_of
+from steps.search import workers
+from steps.search.outcome import Outcome
+from steps.search.race import Search, Tried
+from steps.search.table import lay_out
 from tests.steps.judging import models
 
 
@@ -30,28 +32,32 @@ class Squashed:
         return scores / scores.sum(axis=1, keepdims=True)
 
 
-def raced(data, folder, by):
+def raced(data, search, by):
     """One candidate as a race leaves it, with honest out-of-fold probabilities."""
     out = np.empty((len(data.y_train), len(data.schema.target.classes)))
-    for learn, judge in splits_of(data.y_train, 1):
+    for learn, judge in search.splits:
         part = replace(data, train=data.train.iloc[learn], y_train=data.y_train[learn])
         out[judge] = Squashed(models.pipeline(part), by).predict_proba(data.train.iloc[judge])
-    file = folder / "lr-0.pkl"
+    file = search.folder / "lr-0.pkl"
     file.write_bytes(cloudpickle.dumps(Squashed(models.pipeline(data), by)))
-    return Tried("lr", 0, {"C": "1"}, None, out, file, file.stat().st_size, {}, 0, 1000, 1.0)
+    found, folds = search.table.judge(out)
+    outcome = Outcome(None, {"C": "1"}, out, found, folds, 1.0, file.stat().st_size)
+    return Tried("lr", 0, outcome, file, 0, 1000, 1.0)
 
 
 @pytest.fixture
 def trained(store, monkeypatch):
     """Train on a dataset with one made-up candidate; gives candidate, manifest and run."""
 
-    def here(tried, recalibration, folder):
-        workers.recalibrate(folder, tried.pipeline.name, recalibration)
-        return folder / workers.CALIBRATED
+    def here(search, tried, recalibration):
+        lay_out(search.folder, search.frame, search.table)
+        workers.recalibrate(search.folder, tried.pipeline.name, recalibration)
+        return search.folder / workers.CALIBRATED
 
     def run(data, by, **options):
-        monkeypatch.setattr(train, "race", lambda *given: iter([raced(data, given[-1], by)]))
-        monkeypatch.setattr(settling, "recalibrated", here)
+        monkeypatch.setattr(Search, "race", lambda search, _: iter([raced(data, search, by)]))
+        monkeypatch.setattr(Search, "recalibrated", here)
+        monkeypatch.setattr(Search, "latency_ms", lambda *_: 1.0)
         candidate = train.train(data, {"models": "lr", **options})
         package = loading.load(candidate.model_uri).package
         return candidate, package, store.client.get_run(candidate.run_id)
