@@ -25,12 +25,8 @@ PILOT_ROWS, PILOT_ROUNDS = 20_000, (5, 25)  # small boosters tell what a round c
 WATCHED_ROWS = 20_000  # at most are looked at after each round: more would not say more, and cost more than the round
 PILOT_SHARE = 0.2  # of the time, for them: rounds of many classes are slow
 GROWING = 0.8  # of the time: the rest goes to predictions and to writing the model down
-<<<<<<< HEAD
-FEWEST_ROWS = 500
-LEAST_HEARD = 1e-4  # probabilities below are one to a bag that learns from them
-=======
 FEWEST_ROWS, FEWEST_A_CLASS = 500, 50  # a member of fewer would learn less than the constant answer knows
->>>>>>> budget
+LEAST_HEARD = 1e-4  # probabilities below are one to a bag that learns from them
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 Look = Callable[[np.ndarray[Any, Any], Matrix], None]
 
@@ -157,29 +153,6 @@ class Bag(BaseEstimator, ClassifierMixin):
         seen: list[tuple[int, float]] = []
         for rounds in PILOT_ROUNDS:
             started = time.monotonic()
-<<<<<<< HEAD
-            BOOSTERS[self.booster](self._sight(matrix, y, some, few, rounds, end, 0), self.parameters)
-            took.append(time.monotonic() - started)
-        size = len(learn) / len(some)
-        one_round = max(0.0, took[1] - took[0]) / (PILOT_ROUNDS[1] - PILOT_ROUNDS[0]) * size
-        start = max(0.0, took[0] - PILOT_ROUNDS[0] * one_round / size) * size
-        rate = self._rate
-        rounds_needed = (
-            int(self.parameters["n_estimators"])
-            if rate is None
-            else (USUAL[self.booster] + PATIENT[self.booster]) / rate
-        )
-        each = max(1e-3, (end - time.monotonic()) / len(splits) - start)
-        over = rounds_needed * one_round / each
-        if over <= 1:
-            return
-        faster = 1.0
-        if rate is not None:
-            faster = max(1.0, min(over, HIGHEST_RATE[self.booster] / rate))
-            self.parameters = {**self.parameters, "learning_rate": round(rate * faster, 4)}
-        if over > faster and len(learn) > FEWEST_ROWS:
-            self.rows = max(FEWEST_ROWS, int(len(learn) * faster / over))
-=======
             sight = self._sight(matrix, y, some, few, rounds, until, 0)
             grown = BOOSTERS[self.booster](sight, self.parameters)
             seen.append((len(grown.curve), time.monotonic() - started))
@@ -190,12 +163,15 @@ class Bag(BaseEstimator, ClassifierMixin):
         grown.predict_proba(matrix[few])
         answers = (time.monotonic() - started) / len(grown.curve) / len(few) * len(watch)  # a round
         each = max(1e-3, (end - time.monotonic()) / len(splits))
-        needed = (USUAL[self.booster] + PATIENT[self.booster]) / self._rate
+        rate = self._rate
+        needed = (USUAL[self.booster] + PATIENT[self.booster]) / rate if rate else int(self.parameters["n_estimators"])
         over = needed * (len(learn) * one_round + answers) / max(1e-3, each - len(learn) * start)
         if over <= 1:
             return
-        faster = max(1.0, min(over, HIGHEST_RATE[self.booster] / self._rate))
-        self.parameters = {**self.parameters, "learning_rate": round(self._rate * faster, 4)}
+        faster = 1.0
+        if rate:
+            faster = max(1.0, min(over, HIGHEST_RATE[self.booster] / rate))
+            self.parameters = {**self.parameters, "learning_rate": round(rate * faster, 4)}
         rounds_left = needed / faster
         rows = int((each - rounds_left * answers) / (rounds_left * one_round + start))
         fewest = max(FEWEST_ROWS, FEWEST_A_CLASS * (int(y.max()) + 1))
@@ -213,7 +189,6 @@ def costs(seen: Sequence[tuple[int, float]]) -> tuple[float, float]:
         return 0.0, long / more
     one_round = max(0.0, long - short) / (more - fewer)
     return max(0.0, short - fewer * one_round), one_round
->>>>>>> budget
 
 
 class Stacked(BaseEstimator, ClassifierMixin):

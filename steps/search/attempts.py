@@ -86,23 +86,14 @@ def _bagged(
     """A bag on the table's own numbers and categories; a stack sees besides what its bases say out of fold."""
     steps: Pipeline = read(folder, NATIVE_STEPS)
     matrix = np.load(folder / NATIVE_MATRIX, mmap_mode="r")
-<<<<<<< HEAD
     wide, splits = steps[-1].wide_, table.splits()
     if spec.bases:
         matrix = heard(matrix, [np.load(folder / out_of_fold_of(file)) for file in spec.bases])
     given = dict(spec.hyperparameters)
     learner = given.pop(TOP, spec.model)
-    given = fitted_to(learner, given, len(splits[0][0]))
+    given = fitted_to(learner, given, len(splits[0][0]), int(table.y.max()) + 1)
     left_out = wide if learner in WITHOUT_WIDE and len(wide) < matrix.shape[1] else []
     bag = Bag(learner, given, steps[-1].categories_, left_out, seconds=seconds, seed=table.seed)
-=======
-    splits = table.splits()
-    given = fitted_to(spec.model, spec.hyperparameters, len(splits[0][0]), int(table.y.max()) + 1)
-    categories = steps[-1].categories_
-    wide = steps[-1].wide_
-    left_out = wide if spec.model in WITHOUT_WIDE and len(wide) < matrix.shape[1] else []
-    bag = Bag(spec.model, given, categories, left_out, seconds=seconds, seed=table.seed)
->>>>>>> budget
     bag.fit(matrix, table.y, splits, fall)
     out_of_fold = bag.forget()
     more: dict[str, Any] = {**bag.parameters, "rounds": bag.rounds_, "members": len(splits)}

@@ -199,13 +199,8 @@ class Search:
         while len(pool.jobs) < pool.size:
             left = None if deadline is None else deadline - time.monotonic()
             limit_s = NO_LIMIT_S if left is None else left
-<<<<<<< HEAD
-            before = ALONE_FIRST if pool.size == 1 and left is not None else 1
+            before = 0 if self.plan.candidates else ALONE_FIRST if pool.size == 1 else 1
             if unprepared and (schedule.given >= before or NATIVE not in map(variant_of, self.plan.models)):
-=======
-            is_first = not schedule.given and not self.plan.candidates and NATIVE in map(variant_of, self.plan.models)
-            if unprepared and not is_first:  # a booster goes ahead of PyCaret, unless the order must be kept
->>>>>>> tests
                 named = not self.plan.blend
                 patience_s = max(limit_s, PREPARE_LIMIT_S) if named else limit_s * PREPARE_SHARE
                 pool.start(workers.prepare, unprepared.pop(0), limit_s=patience_s)
@@ -218,12 +213,8 @@ class Search:
             if spec is None:
                 return
             seconds = schedule.seconds_for(left)
-<<<<<<< HEAD
             most_s = limit_s if seconds is None else min(limit_s, seconds * OVERTIME)
-            pool.start(workers.attempt, spec, variant_of(spec.model), seconds, best, limit_s=most_s)
-=======
-            pool.start(workers.attempt, spec, variant_of(spec.model), seconds, self._ahead, limit_s=limit_s)
->>>>>>> tests
+            pool.start(workers.attempt, spec, variant_of(spec.model), seconds, self._ahead, limit_s=most_s)
             if left is None and schedule.given % WAVE == 0:
                 return
 

@@ -100,13 +100,6 @@ class Schedule:
         """
         if self.given >= (self.plan.candidates or MOST):
             return None
-<<<<<<< HEAD
-        if self.stacks and self._is_time_to_stack(left):
-            bases = self._bases()
-            if len(bases) >= FEWEST_BASES:
-                number, given = self.stacks.pop(0)
-                return self._hand_out(Spec(STACK, number, given, "stacked", bases))
-=======
         is_quiet = bool(self.held) and len(self.ended) + len(self.held) == self.given
         if is_quiet and self.given % WAVE == 0:
             self._learn_held()
@@ -124,7 +117,11 @@ class Schedule:
 
     def _choose(self, left: float | None, ready: frozenset[str]) -> Spec | None:
         """The next candidate by what is known."""
->>>>>>> tests
+        if self.stacks and self._is_time_to_stack(left) and self._fits(STACK, left):
+            bases = self._bases()
+            if len(bases) >= FEWEST_BASES:
+                number, given = self.stacks.pop(0)
+                return self._hand_out(Spec(STACK, number, given, "stacked", bases))
         if self.waiting:
             for spec in self.waiting:
                 if variant_of(spec.model) in ready and self._fits(spec.model, left):
