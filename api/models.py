@@ -94,6 +94,7 @@ def _described(client: MlflowClient, version: ModelVersion, aliases: dict[str, l
         "reason": tags.get(tracking.TAG_REASON),
         "description": version.description or "",
         "created_at_ms": version.creation_timestamp,
+        "latency_ms": finite(metrics).get("latency_ms"),
         "metrics": finite({key: value for key, value in metrics.items() if key.startswith(("test_", "cv_"))}),
         "tags": tags,
     }

@@ -163,11 +163,14 @@ def _share_of_training(train: Run, until_s: float) -> float:
 
 def _candidate(run: Run) -> dict[str, Any]:
     """One candidate of the search."""
-    ended = run.info.end_time
+    ended, found = run.info.end_time, finite(run.data.metrics)
     return {
         "run_id": run.info.run_id,
         "model": run.data.tags.get(tracking.MODEL),
         "status": run.info.status,
-        "metrics": finite({key: value for key, value in run.data.metrics.items() if key.startswith("cv_")}),
+        "metrics": {key: value for key, value in found.items() if key.startswith("cv_")},
         "seconds": round((ended - run.info.start_time) / 1000, 3) if ended else None,
+        "latency_ms": found.get("latency_ms"),
+        "size_bytes": found.get("size_bytes"),
+        "stopped": run.data.tags.get(tracking.STOPPED),
     }

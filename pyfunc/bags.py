@@ -21,9 +21,12 @@ ROUNDS = 3000
 USUAL = {"lightgbm": 12.0, "xgboost": 12.0, "catboost": 35.0}
 PATIENT, LEAST_PATIENCE = {"lightgbm": 2.5, "xgboost": 2.5, "catboost": 4.0}, 20  # the same for rounds without gain
 HIGHEST_RATE = {"lightgbm": 0.15, "xgboost": 0.15, "catboost": 0.3}  # more loses what the time saved would bring
-PILOT_ROWS, PILOT_ROUNDS = 20_000, (5, 25)  # a small booster tells what a round costs
+PILOT_ROWS, PILOT_ROUNDS = 20_000, (5, 25)  # small boosters tell what a round costs
+WATCHED_ROWS = 20_000  # at most are looked at after each round: more would not say more, and cost more than the round
+PILOT_SHARE = 0.2  # of the time, for them: rounds of many classes are slow
 GROWING = 0.8  # of the time: the rest goes to predictions and to writing the model down
-FEWEST_ROWS = 500
+FEWEST_ROWS, FEWEST_A_CLASS = 500, 50  # a member of fewer would learn less than the constant answer knows
+LEAST_HEARD = 1e-4  # probabilities below are one to a bag that learns from them
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 Look = Callable[[np.ndarray[Any, Any], Matrix], None]
 
@@ -33,7 +36,7 @@ class Bag(BaseEstimator, ClassifierMixin):
 
     Args:
         booster: a name of `pyfunc.boosters.BOOSTERS`.
-        parameters: the booster's own hyperparameters, `learning_rate` among them.
+        parameters: the booster's own hyperparameters, `learning_rate` or a forest's `n_estimators` among them.
         categories: positions of the columns that hold categories.
         left_out: positions of columns that are not looked at.
         seconds: for all members together; the learning rate goes up, and then the rows go down, as far as it needs.
@@ -69,7 +72,8 @@ class Bag(BaseEstimator, ClassifierMixin):
             matrix: float64 (n_rows, n_features), see `pyfunc.boosters`.
             y: int64 (n_rows,) positions of the classes.
             splits: pairs of row positions to learn from and to be watched on; the latter together are all rows, once.
-            look: called after each member with its watched rows and their probabilities; what it raises ends the fit.
+            look: called after each member with rows that it was watched on and their probabilities; what it raises ends
+                the fit.
         """
         end = None if self.seconds is None else time.monotonic() + self.seconds * GROWING
         matrix = self._seen(matrix)
@@ -82,12 +86,13 @@ class Bag(BaseEstimator, ClassifierMixin):
             some = thinned(learn, y, self.rows, self.seed + number)
             now = time.monotonic()
             until = None if end is None else now + max(0.0, end - now) / (len(splits) - number)
-            sight = self._sight(matrix, y, some, watch, rounds, until, number)
+            watched = thinned(watch, y, WATCHED_ROWS, self.seed + number)
+            sight = self._sight(matrix, y, some, watched, rounds, until, number)
             members.append(BOOSTERS[self.booster](sight, self.parameters))
             if sight.is_over():  # the others have no more time, and all have the same rounds in the end
                 rounds = min(rounds, len(members[-1].curve))
             if look is not None:
-                look(watch, members[-1].predict_proba(matrix[watch]))
+                look(watched, members[-1].predict_proba(matrix[watched]))
         self.rounds_ = common_rounds([member.curve for member in members], [len(watch) for _, watch in splits])
         self._out_of_fold = np.empty((len(y), int(y.max()) + 1))
         for member, (_, watch) in zip(members, splits, strict=True):
@@ -125,7 +130,7 @@ class Bag(BaseEstimator, ClassifierMixin):
         number: int,
     ) -> Sight:
         """What one member sees."""
-        patience = max(LEAST_PATIENCE, round(PATIENT[self.booster] / self._rate))
+        patience = max(LEAST_PATIENCE, round(PATIENT[self.booster] / self._rate)) if self._rate else ROUNDS
         left_out = set(self.left_out)
         categories = [at - sum(other < at for other in left_out) for at in self.categories if at not in left_out]
         return Sight(
@@ -134,38 +139,91 @@ class Bag(BaseEstimator, ClassifierMixin):
         )  # fmt: skip
 
     @property
-    def _rate(self) -> float:
-        """The learning rate."""
-        return float(self.parameters["learning_rate"])
+    def _rate(self) -> float | None:
+        """The learning rate; None for forests."""
+        rate = self.parameters.get("learning_rate")
+        return None if rate is None else float(rate)
 
     def _pace(self, matrix: Matrix, y: np.ndarray[Any, Any], splits: Sequence[Split], end: float) -> None:
         """Raise the learning rate, and thin the rows, until the growth can be expected to end in time."""
         learn, watch = splits[0]
         some, few = (thinned(part, y, PILOT_ROWS, self.seed) for part in (learn, watch))
-        took = []
+        now = time.monotonic()
+        until = now + PILOT_SHARE * max(0.0, end - now)
+        seen: list[tuple[int, float]] = []
         for rounds in PILOT_ROUNDS:
             started = time.monotonic()
-            BOOSTERS[self.booster](self._sight(matrix, y, some, few, rounds, end, 0), self.parameters)
-            took.append(time.monotonic() - started)
-        size = len(learn) / len(some)
-        one_round = max(0.0, took[1] - took[0]) / (PILOT_ROUNDS[1] - PILOT_ROUNDS[0]) * size
-        start = max(0.0, took[0] - PILOT_ROUNDS[0] * one_round / size) * size
-        rounds_needed = (USUAL[self.booster] + PATIENT[self.booster]) / self._rate
-        each = max(1e-3, (end - time.monotonic()) / len(splits) - start)
-        over = rounds_needed * one_round / each
+            sight = self._sight(matrix, y, some, few, rounds, until, 0)
+            grown = BOOSTERS[self.booster](sight, self.parameters)
+            seen.append((len(grown.curve), time.monotonic() - started))
+            if sight.is_over():
+                break
+        start, one_round = (seconds / len(some) for seconds in costs(seen))  # a row
+        started = time.monotonic()
+        grown.predict_proba(matrix[few])
+        answers = (time.monotonic() - started) / len(grown.curve) / len(few) * len(watch)  # a round
+        each = max(1e-3, (end - time.monotonic()) / len(splits))
+        rate = self._rate
+        needed = (USUAL[self.booster] + PATIENT[self.booster]) / rate if rate else int(self.parameters["n_estimators"])
+        over = needed * (len(learn) * one_round + answers) / max(1e-3, each - len(learn) * start)
         if over <= 1:
             return
-        faster = max(1.0, min(over, HIGHEST_RATE[self.booster] / self._rate))
-        self.parameters = {**self.parameters, "learning_rate": round(self._rate * faster, 4)}
-        if over > faster and len(learn) > FEWEST_ROWS:
-            self.rows = max(FEWEST_ROWS, int(len(learn) * faster / over))
+        faster = 1.0
+        if rate:
+            faster = max(1.0, min(over, HIGHEST_RATE[self.booster] / rate))
+            self.parameters = {**self.parameters, "learning_rate": round(rate * faster, 4)}
+        rounds_left = needed / faster
+        rows = int((each - rounds_left * answers) / (rounds_left * one_round + start))
+        fewest = max(FEWEST_ROWS, FEWEST_A_CLASS * (int(y.max()) + 1))
+        if max(rows, fewest) < len(learn):
+            self.rows = max(rows, fewest)
+
+
+def costs(seen: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Seconds before the first round and seconds a round, from pairs of rounds and their seconds, the last one longest.
+
+    Where they do not tell the two apart, all of the last one's time counts as rounds: rather too few than too late.
+    """
+    (fewer, short), (more, long) = seen[0], seen[-1]
+    if more <= fewer:
+        return 0.0, long / more
+    one_round = max(0.0, long - short) / (more - fewer)
+    return max(0.0, short - fewer * one_round), one_round
+
+
+class Stacked(BaseEstimator, ClassifierMixin):
+    """A bag that sees what others say besides the table's own numbers and categories.
+
+    Args:
+        bases: fitted bags on the matrix of `pyfunc.codes`.
+        top: fitted bag on that matrix and, behind it, the `sayings` of the bases.
+    """
+
+    def __init__(self, bases: list[Bag], top: Bag) -> None:
+        self.bases = bases
+        self.top = top
+
+    def predict_proba(self, matrix: Matrix) -> Matrix:
+        """Probabilities (n_rows, n_classes)."""
+        return self.top.predict_proba(heard(matrix, [base.predict_proba(matrix) for base in self.bases]))
+
+
+def heard(matrix: Matrix, scores: Sequence[Matrix]) -> Matrix:
+    """The matrix with what was said of its rows, in probabilities (n_rows, n_classes) each, as further columns."""
+    return np.hstack([matrix, *map(sayings, scores)])
+
+
+def sayings(scores: Matrix) -> Matrix:
+    """Probabilities as features: the log odds of the second of two classes, or the logarithm of each."""
+    logs = np.log(np.clip(scores, LEAST_HEARD, 1))
+    return logs[:, [1]] - logs[:, [0]] if scores.shape[1] == 2 else logs  # noqa: PLR2004
 
 
 def common_rounds(curves: Sequence[np.ndarray[Any, Any]], weights: Sequence[int]) -> int:
     """The number of rounds with the lowest weighted mean of the curves, of those that all of them have."""
     shortest = min(len(curve) for curve in curves)
     mean = np.average([curve[:shortest] for curve in curves], axis=0, weights=weights)
-    return int(mean.argmin()) + 1
+    return shortest - int(mean[::-1].argmin())  # the last of equals: forests have no best number of trees
 
 
 def thinned(rows: np.ndarray[Any, Any], y: np.ndarray[Any, Any], most: int | None, seed: int) -> np.ndarray[Any, Any]:

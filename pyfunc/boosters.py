@@ -1,4 +1,4 @@
-"""Boosters behind one face: grown with a look at rows they do not learn from, then cut to a number of rounds.
+"""Boosters and forests behind one face: grown with a look at rows they do not learn from, then cut to some rounds.
 
 They learn on the matrix of `pyfunc.codes.Codes`: float64 with NaN for what is missing, categories as whole numbers.
 """
@@ -13,6 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 NO_CATEGORY = -1  # a category that is missing, or that training has not seen, for libraries that take whole numbers
+MISSING = -1e9  # what forests see in the place of a gap: below all that numbers and codes are likely to be
+TREES_AT_ONCE = 10  # between two looks at the clock
+DOUBT = 0.5  # votes for all classes alike: a class without a vote in a hundred trees is not impossible
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -208,10 +211,57 @@ class CatBoost:
         return np.asarray(self.booster.predict_proba(self._data(matrix), thread_count=1), dtype=np.float64)
 
 
+class Forest:
+    """Trees that vote, grown side by side; a round is a tree. A vote of all of them is not taken for certainty."""
+
+    def __init__(self, sight: Sight, parameters: Mapping[str, Any], make: Callable[..., Any]) -> None:
+        given = dict(parameters)
+        most = min(int(given.pop("n_estimators")), sight.rounds)
+        forest = make(n_estimators=0, warm_start=True, random_state=sight.seed, n_jobs=1, **given)
+        learn = _filled(sight.learn)
+        while forest.n_estimators < most and not (forest.n_estimators and sight.is_over()):
+            forest.n_estimators = min(most, forest.n_estimators + TREES_AT_ONCE)
+            forest.fit(learn, sight.y_learn)
+        self.classes = sight.classes
+        self.trees = [tree.tree_ for tree in forest.estimators_]
+        self.places = forest.classes_.astype(np.int64)  # positions of the classes that the rows held
+        right = self.predict_proba(sight.watch)[np.arange(len(sight.y_watch)), sight.y_watch]
+        self.curve = np.full(len(self.trees), -np.log(right).mean())  # more trees are never worse but by luck
+
+    def cut(self, rounds: int) -> None:
+        """Forget all trees after the first ones."""
+        self.trees = self.trees[:rounds]
+
+    def predict_proba(self, matrix: Matrix) -> Matrix:
+        """Probabilities (n_rows, n_classes)."""
+        rows = _filled(matrix)
+        votes = np.full((len(rows), self.classes), DOUBT / self.classes)
+        for tree in self.trees:
+            shares = tree.predict(rows).reshape(len(rows), -1)
+            votes[:, self.places] += shares / shares.sum(axis=1, keepdims=True)
+        return votes / (len(self.trees) + DOUBT)
+
+
+def _extra_trees(sight: Sight, parameters: Mapping[str, Any]) -> Grown:
+    """A forest whose splits are drawn."""
+    from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415
+
+    return Forest(sight, parameters, ExtraTreesClassifier)
+
+
+def _random_forest(sight: Sight, parameters: Mapping[str, Any]) -> Grown:
+    """A forest on resampled rows."""
+    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
+
+    return Forest(sight, parameters, RandomForestClassifier)
+
+
 BOOSTERS: Mapping[str, Callable[[Sight, Mapping[str, Any]], Grown]] = {
     "lightgbm": LightGBM,
     "xgboost": XGBoost,
     "catboost": CatBoost,
+    "et": _extra_trees,
+    "rf": _random_forest,
 }
 
 
@@ -233,3 +283,8 @@ def _two_columns(scores: Any) -> Matrix:
     """Probabilities (n_rows, n_classes) where a library gives those of the second class alone."""
     found = np.asarray(scores, dtype=np.float64)
     return np.column_stack([1 - found, found]) if found.ndim == 1 else found
+
+
+def _filled(matrix: Matrix) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The matrix as scikit-learn's trees take it."""
+    return np.ascontiguousarray(np.nan_to_num(matrix, nan=MISSING), dtype=np.float32)

@@ -25,7 +25,7 @@ from pyfunc.errors import SchemaMismatchError
 from pyfunc.model import Scorer, decide
 from steps import compare, ingest, loading, process, tracking
 from steps.data.lists import joined
-from steps.judging import answers, card, comparing, contest, fairness, looking, plots, report, sensitive
+from steps.judging import answers, card, comparing, contest, fairness, looking, plots, plots_frontier, report, sensitive
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import Plot
 from steps.judging.document import document, finite, plots_of
@@ -82,7 +82,7 @@ def evaluate_into(run: StepRun, model_uri: str, dataset: Dataset, name: str, com
         judgement = replace(judgement, champion=rival.answers)
     before = contest.judged_before(dataset.test_sha256, model_uri)
     found = document(judgement, dataset, origin, rival, before)
-    drawn = plots.all_of(judgement)
+    drawn = [*plots.all_of(judgement), *plots_frontier.plots(found["frontier"])]
     made = {"run_id": run.run_id, "name": name, "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
     whole = finite({**made, **found, "plots": plots_of(drawn)})
     _log(run, whole, drawn, judgement)

@@ -162,8 +162,9 @@ function showJob(job) {
       opened("Output", `/jobs/${job.job_id}/log`, "log.txt")),
     ...refusal(job.problems),
     job.version ? note("ok", `Registered as version ${job.version}${job.promoted ? ", the champion now." : `, not promoted (${job.decision}).`}`) : null,
-    job.candidates.length ? table([["Candidate"], ["Status"], ...names.map((name) => [name.slice(3), "figure"]), ["Seconds", "figure"]],
-      job.candidates.map((one) => [one.model || "", one.status, ...names.map((name) => figure(one.metrics[name])), figure(one.seconds)])) : null);
+    job.candidates.length ? table([["Candidate"], ["Status"], ...names.map((name) => [name.slice(3), "figure"]), ["Seconds", "figure"], ["ms a row", "figure"], ["kB", "figure"]],
+      job.candidates.map((one) => [one.model || "", one.stopped ? make("span", { title: one.stopped }, "fell behind") : one.status,
+        ...names.map((name) => figure(one.metrics[name])), figure(one.seconds), figure(one.latency_ms), one.size_bytes ? figure(one.size_bytes / 1000) : "–"])) : null);
 }
 
 async function watch(id) {

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from steps.judging import cuts, seen, summary, treated, verdict, versus, where, words
+from steps.judging import cuts, row_cost, seen, summary, treated, verdict, versus, where, words
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
 
@@ -75,6 +75,7 @@ def _facts(doc: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Reads", words.counted(model["columns"], "column")),
         ("Trained on", words.counted(dataset["train_rows"], "row")),
         ("Tested on", words.counted(dataset["rows"], "row")),
+        ("Answers", row_cost.fact(doc)),
         ("Date", doc["created"][:10]),
     ]
 

@@ -68,9 +68,10 @@ def origin(uri: str, scorer: Scorer, at: int | None) -> Origin:
     run_id = str(mlflow.models.get_model_info(uri).run_id or "")
     tags: dict[str, str] = {}
     parameters: dict[str, str] = {}
+    measured: dict[str, float] = {}
     try:
         run = MlflowClient().get_run(run_id)
-        tags, parameters = run.data.tags, run.data.params
+        tags, parameters, measured = run.data.tags, run.data.params, run.data.metrics
     except MlflowException:
         log.info("the run that trained the model is not in this store; the report does without")
     metric = tags.get(tracking.METRIC) or str(manifest.get("metric", ""))
@@ -87,6 +88,7 @@ def origin(uri: str, scorer: Scorer, at: int | None) -> Origin:
         libraries=manifest.get("libraries", {}),
         tried=_leaderboard(run_id) if tags else (),
         manifest=manifest,
+        latency_ms=measured.get("latency_ms"),
     )
 
 

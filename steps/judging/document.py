@@ -41,6 +41,10 @@
                   fairlearn's names): value, low, high, by_chance
     least_likely  test rows (from 1, header not counted) whose true class was given the least probability
     tried         the train run's leaderboard, best first, and how many there were
+    frontier      null where training has not measured what a row takes; metric, latency_price, max_latency_ms (null for
+                  none), latency_ms (of the chosen one, measured again alone), candidates (all that were done, the
+                  fastest first): name, model, run_id, value (cross-validated metric), log_loss, latency_ms,
+                  size_bytes, is_ahead (no other one is better in both, log loss and time), chosen
     resampling    resamples, seed, level
     plots         name and title (the finding) of each
 
@@ -57,7 +61,18 @@ from typing import Any
 
 import numpy as np
 
-from steps.judging import answers, comparing, curves, cuts, intervals, metrics, reliability, resampling, sharing
+from steps.judging import (
+    answers,
+    comparing,
+    curves,
+    cuts,
+    frontier,
+    intervals,
+    metrics,
+    reliability,
+    resampling,
+    sharing,
+)
 from steps.judging.answers import Answers, Judgement
 from steps.judging.canvas import Plot
 from steps.records import Dataset
@@ -91,6 +106,7 @@ class Origin:
     libraries: Mapping[str, str] = field(default_factory=dict)
     tried: Sequence[Mapping[str, Any]] = ()
     manifest: Mapping[str, Any] = field(default_factory=dict)  # of the package: what training has recorded
+    latency_ms: float | None = None  # of one row, as training has measured the model alone
 
 
 def document(
@@ -136,6 +152,7 @@ def document(
         "sensitive": [each.to_dict() for each in judgement.treated],
         "least_likely": _least_likely(judgement),
         "tried": {"candidates": list(origin.tried[:TRIED]), "number": len(origin.tried)},
+        "frontier": frontier.found(origin.tried, origin.metric, origin.parameters, origin.latency_ms),
         "resampling": {
             "resamples": resampling.number(len(judgement.y), n_classes),
             "seed": resampling.SEED,

@@ -8,7 +8,21 @@ from typing import Any
 
 from markupsafe import Markup
 
-from steps.judging import cuts, pages, reliability, seen, sorting, summary, treated, verdict, versus, where, words
+from steps.judging import (
+    cuts,
+    frontier,
+    pages,
+    reliability,
+    row_cost,
+    seen,
+    sorting,
+    summary,
+    treated,
+    verdict,
+    versus,
+    where,
+    words,
+)
 from steps.judging.canvas import Plot
 from steps.judging.intervals import Figure
 from steps.judging.metrics import METRICS
@@ -44,6 +58,7 @@ def render(doc: Mapping[str, Any], plots: Sequence[Plot]) -> str:
         treated=treated.sections(doc),
         drives=verdict.drivers(doc),
         tried=_tried(doc),
+        cost=row_cost.section(doc),
         made=_made(doc),
         plots={plot.name: _embedded(plot) for plot in plots},
     )
@@ -204,7 +219,7 @@ def _tried(doc: Mapping[str, Any]) -> dict[str, Any]:
     shown = [n for n in names if any(f"cv_{n}" in each for each in candidates)][:LEADERBOARD_FIGURES]
     rows = [
         (
-            f"{words.printable(str(each.get('model', '')))} {_numbered(each)}".strip(),
+            frontier.name(each),
             *(_cell(each.get(f"cv_{name}"), 4) for name in shown),
             _cell(each.get("seconds"), 1),
             _kib(each.get("size_bytes")),
@@ -212,19 +227,11 @@ def _tried(doc: Mapping[str, Any]) -> dict[str, Any]:
         )
         for each in candidates
     ]
-    header = ["Model", *(words.NAMES[name] for name in shown), "Seconds", "KiB", "Failed by"]
+    header = ["Model", *(words.NAMES[name] for name in shown), "Seconds", "KiB", "Ended early"]
     if not any(row[-1] for row in rows):
         rows, header = [row[:-1] for row in rows], header[:-1]
     chosen = next((at for at, each in enumerate(candidates) if each.get("chosen")), 0)
     return {"summary": verdict.search(doc), "header": header, "rows": rows, "chosen": chosen}
-
-
-def _numbered(candidate: Mapping[str, Any]) -> str:
-    """`#2` for the second trial of a learner; the first is with its defaults."""
-    number = candidate.get("number")
-    if not isinstance(number, int | float):
-        return ""
-    return f"#{int(number)}" if number else "defaults"
 
 
 def _kib(size: Any) -> str:

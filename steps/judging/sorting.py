@@ -7,7 +7,8 @@ import hashlib
 from pathlib import Path
 
 SCRIPT = (Path(__file__).parent / "templates" / "sort.js").read_text(encoding="utf-8")
-SORTED = frozenset({"classes", "importance", "slices"})  # plots whose rows are in no order that means something
+# Plots whose rows are in no order that means something.
+SORTED = frozenset({"classes", "frontier", "importance", "slices"})
 
 
 def source() -> str:

@@ -13,17 +13,17 @@ import cloudpickle
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from pyfunc.bags import Bag, thinned
+from pyfunc.bags import Bag, Stacked, heard, thinned
 from steps.judging.metrics import log_losses
 from steps.search.learners import NATIVE, Learner
 from steps.search.outcome import BEHIND, TIME_LIMIT, Outcome, write
-from steps.search.portfolio import Spec, fitted_to
+from steps.search.portfolio import TOP, Spec, fitted_to
 from steps.search.schedule import describe
 from steps.search.table import NATIVE_MATRIX, NATIVE_STEPS, TABLE, Table, read
 
 FAR = 1.1  # times the best candidate's log loss on the same rows
 SURE = 3.0  # standard errors of the paired difference: then it is behind
-WITHOUT_WIDE = ("lightgbm", "xgboost")  # they would learn single rows by heart; CatBoost counts in an order
+WITHOUT_WIDE = ("lightgbm", "xgboost", "et", "rf")  # they would learn single rows by heart; CatBoost counts in an order
 SAY, WORTH = 0.2, 0.003  # unless a blend with so much of it has a log loss that is lower by that share
 PILOT_ROWS, GROWTH = 2000, 1.2  # a first small fit tells what all rows cost: time grows with rows to that power
 FEWEST_ROWS = 500  # fewer are not worth learning from; then there was no time
@@ -55,7 +55,7 @@ def attempt(folder: Path, spec: Spec, variant: str, seconds: float | None, best:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            made = (_boosted if variant == NATIVE else _estimated)(folder, table, spec, variant, seconds, fall)
+            made = (_bagged if variant == NATIVE else _estimated)(folder, table, spec, variant, seconds, fall)
             out_of_fold, pipeline, more = made
             latency_ms = table.latency_ms(pipeline)
     except FellBehindError:
@@ -68,6 +68,7 @@ def attempt(folder: Path, spec: Spec, variant: str, seconds: float | None, best:
     figures, folds = table.judge(out_of_fold)
     pickled = cloudpickle.dumps(pipeline)
     write(folder / spec.file, pickled)
+    np.save(folder / out_of_fold_of(spec.file), out_of_fold)
     return Outcome(
         hyperparameters=told,
         out_of_fold=out_of_fold,
@@ -79,24 +80,30 @@ def attempt(folder: Path, spec: Spec, variant: str, seconds: float | None, best:
     )
 
 
-def _boosted(
+def _bagged(
     folder: Path, table: Table, spec: Spec, _: str, seconds: float | None, fall: Callable[[Any, Any], None]
 ) -> Fitted:
-    """A bag of boosters on the table's own numbers and categories."""
+    """A bag on the table's own numbers and categories; a stack sees besides what its bases say out of fold."""
     steps: Pipeline = read(folder, NATIVE_STEPS)
     matrix = np.load(folder / NATIVE_MATRIX, mmap_mode="r")
-    splits = table.splits()
-    given = fitted_to(spec.model, spec.hyperparameters, len(splits[0][0]))
-    categories = steps[-1].categories_
-    wide = steps[-1].wide_
-    left_out = wide if spec.model in WITHOUT_WIDE and len(wide) < matrix.shape[1] else []
-    bag = Bag(spec.model, given, categories, left_out, seconds=seconds, seed=table.seed)
+    wide, splits = steps[-1].wide_, table.splits()
+    if spec.bases:
+        matrix = heard(matrix, [np.load(folder / out_of_fold_of(file)) for file in spec.bases])
+    given = dict(spec.hyperparameters)
+    learner = given.pop(TOP, spec.model)
+    given = fitted_to(learner, given, len(splits[0][0]), int(table.y.max()) + 1)
+    left_out = wide if learner in WITHOUT_WIDE and len(wide) < matrix.shape[1] else []
+    bag = Bag(learner, given, steps[-1].categories_, left_out, seconds=seconds, seed=table.seed)
     bag.fit(matrix, table.y, splits, fall)
     out_of_fold = bag.forget()
     more: dict[str, Any] = {**bag.parameters, "rounds": bag.rounds_, "members": len(splits)}
     if bag.rows is not None:
         more["rows"] = bag.rows
-    return out_of_fold, Pipeline([*steps.steps, ("model", bag)]), more
+    if not spec.bases:
+        return out_of_fold, Pipeline([*steps.steps, ("model", bag)]), more
+    more["bases"] = ", ".join(file.removesuffix(".pkl") for file in spec.bases)
+    stacked = Stacked([read(folder, file)[-1] for file in spec.bases], bag)
+    return out_of_fold, Pipeline([*steps.steps, ("model", stacked)]), more
 
 
 def _estimated(
@@ -151,6 +158,11 @@ def _affordable(
     if rows < FEWEST_ROWS:
         raise NoTimeError
     return rows
+
+
+def out_of_fold_of(file: str) -> str:
+    """Name of the file with the out-of-fold probabilities of the candidate whose pipeline is in `file`."""
+    return f"{file.removesuffix('.pkl')}-out-of-fold.npy"
 
 
 def _watch(y: np.ndarray[Any, Any], best: np.ndarray[Any, Any]) -> Callable[[Any, Any], None]:

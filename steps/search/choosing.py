@@ -26,6 +26,7 @@ from pyfunc.errors import Problem, TrainingRefusedError
 from steps.judging.metrics import better, gain, log_losses
 from steps.records import SearchPlan
 from steps.search.outcome import TIME_LIMIT
+from steps.search.portfolio import STACK
 from steps.search.race import BLEND, Tried
 
 RESAMPLES = (200, 1000)  # the fewer, the more rows: the answer is plain there
@@ -113,7 +114,8 @@ def is_surely_better(one: Ranked, other: Ranked, y: np.ndarray[Any, Any]) -> boo
 
 def in_order(ranked: Sequence[Ranked], plan: SearchPlan) -> list[Ranked]:
     """Candidates in the order of the plan, not by who was done first: that depends on the machine's load."""
-    return sorted(ranked, key=lambda one: (one.tried.number, plan.models.index(one.tried.model)))
+    place = {model: at for at, model in enumerate((*plan.models, STACK, BLEND))}
+    return sorted(ranked, key=lambda one: (one.tried.number, place[one.tried.model]))
 
 
 def leaderboard(

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
 from pyfunc.estimators import smooth_columns
-from steps.search.portfolio import BOOSTED, FEATURES, SPLINES
+from steps.search.portfolio import BAGGED, FEATURES, SPLINES, STACK
 
 NATIVE = "native"  # numbers and categories as they are, for learners that understand both and gaps in them
 SCALED = ("lr", "knn", "svm", "rbfsvm", "gpc", "mlp", "ridge", "lda", "qda", "nb")  # learn on standardised features
@@ -54,7 +54,7 @@ class Learner:
 
 def variant_of(name: str) -> str:
     """The preprocessing that a learner learns on: `native`, `scaled` or `plain`, the latter two by PyCaret."""
-    return NATIVE if name in BOOSTED else "scaled" if name in SCALED else "plain"
+    return NATIVE if name in (*BAGGED, STACK) else "scaled" if name in SCALED else "plain"
 
 
 def space_of(distributions: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:

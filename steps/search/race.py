@@ -28,6 +28,9 @@ from steps.search.schedule import WAVE, Ended, Schedule, needs_pycaret
 from steps.search.table import Split, Table
 
 PREPARE_LIMIT_S = 60.0  # for PyCaret's set-up where learners that need it were named, on a busy machine
+PREPARE_SHARE = 0.5  # of the time left, otherwise: candidates that need none of it should not have to stand back
+ALONE_FIRST = 3  # candidates before the first preparation where one worker does everything
+OVERTIME = 2.0  # times what a candidate may take it is ended: a single round can take longer than all that is left
 NO_LIMIT_S = 24 * 3600.0  # for a candidate where their number is given
 LIGHT_CELLS = 100_000  # of the table, a second of budget: larger ones leave no time for PyCaret's preprocessing
 BLEND = "blend"
@@ -162,7 +165,7 @@ class Search:
 
     def _run(self, pool: Pool, tick: Callable[[float], None]) -> Iterator[Tried]:
         """Hand out, wait, tell; see the module."""
-        schedule = Schedule(self.plan)
+        schedule = Schedule(self.plan, len(self.y))
         deadline = None if self.plan.candidates else time.monotonic() + self.plan.budget_s
         unprepared = needs_pycaret(self.plan) if self._is_light() else []
         ready = {NATIVE}
@@ -196,12 +199,11 @@ class Search:
         while len(pool.jobs) < pool.size:
             left = None if deadline is None else deadline - time.monotonic()
             limit_s = NO_LIMIT_S if left is None else left
-            is_first = not schedule.given and not self.plan.candidates and NATIVE in map(variant_of, self.plan.models)
-            if unprepared and not is_first:  # a booster goes ahead of PyCaret, unless the order must be kept
+            before = 0 if self.plan.candidates else ALONE_FIRST if pool.size == 1 else 1
+            if unprepared and (schedule.given >= before or NATIVE not in map(variant_of, self.plan.models)):
                 named = not self.plan.blend
-                pool.start(
-                    workers.prepare, unprepared.pop(0), limit_s=max(limit_s, PREPARE_LIMIT_S) if named else limit_s
-                )
+                patience_s = max(limit_s, PREPARE_LIMIT_S) if named else limit_s * PREPARE_SHARE
+                pool.start(workers.prepare, unprepared.pop(0), limit_s=patience_s)
                 if left is None:
                     return
                 continue
@@ -211,7 +213,8 @@ class Search:
             if spec is None:
                 return
             seconds = schedule.seconds_for(left)
-            pool.start(workers.attempt, spec, variant_of(spec.model), seconds, self._ahead, limit_s=limit_s)
+            most_s = limit_s if seconds is None else min(limit_s, seconds * OVERTIME)
+            pool.start(workers.attempt, spec, variant_of(spec.model), seconds, self._ahead, limit_s=most_s)
             if left is None and schedule.given % WAVE == 0:
                 return
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from steps.records import SearchPlan
 from steps.search.learners import NATIVE, variant_of
-from steps.search.portfolio import ORDER, SPACES, Spec, first
+from steps.search.portfolio import BAGGED, ORDER, SPACES, STACK, STACKS, Spec, first
 from steps.search.tuning import Space, Tuner
 
 WAVE = 4  # candidates that are chosen together where their number is given
@@ -23,6 +23,10 @@ ONE_SHARE = 0.3  # of the time left, for one candidate
 LEAST_SHARE = 1 / 6  # of the whole budget, as far as there is so much left: hurried candidates are worse ones
 LEAST_S = 2.0  # a candidate with less time than this is not begun, unless its like was quicker
 QUICKER = 0.7  # of the quickest of its learner: what a candidate is expected to need at least
+STACK_ROWS = 1000  # with fewer, what candidates say out of fold is too noisy to learn from
+STACK_AT = 0.6  # of the budget, or of the number of candidates: by then there is something to stack
+STACK_OF, STACK_EACH = 6, 2  # candidates at most, and of one learner
+FEWEST_BASES = 3
 SECOND_BEST = 3  # every so many tuned candidates is one of the second best learner, then of the third...
 
 
@@ -40,11 +44,12 @@ class Schedule:
 
     Args:
         plan: which learners, and what limits the search.
-        spaces: of learners that bring theirs from PyCaret; more may come later by `add_spaces`.
+        rows: of the training table.
     """
 
-    def __init__(self, plan: SearchPlan) -> None:
+    def __init__(self, plan: SearchPlan, rows: int) -> None:
         self.plan = plan
+        self.stacks = list(enumerate(STACKS)) if plan.blend and rows >= STACK_ROWS else []
         self.waiting = self._opening()
         self.spaces: dict[str, Space] = dict(SPACES)
         self.tuners: dict[str, Tuner] = {}
@@ -112,6 +117,11 @@ class Schedule:
 
     def _choose(self, left: float | None, ready: frozenset[str]) -> Spec | None:
         """The next candidate by what is known."""
+        if self.stacks and self._is_time_to_stack(left) and self._fits(STACK, left):
+            bases = self._bases()
+            if len(bases) >= FEWEST_BASES:
+                number, given = self.stacks.pop(0)
+                return self._hand_out(Spec(STACK, number, given, "stacked", bases))
         if self.waiting:
             for spec in self.waiting:
                 if variant_of(spec.model) in ready and self._fits(spec.model, left):
@@ -138,7 +148,25 @@ class Schedule:
         if left is None:
             return True
         took = [one.seconds for one in self.ended if one.spec.model == model and one.loss is not None]
+        lost = [one.seconds for one in self.ended if one.spec.model == model and one.loss is None]
+        if lost and not took:  # one that was cut off would be so again
+            return (self.seconds_for(left) or 0.0) > min(lost)
         return left >= (QUICKER * min(took) if took else LEAST_S)
+
+    def _is_time_to_stack(self, left: float | None) -> bool:
+        """Whether enough has been tried to learn from what it says."""
+        if left is None:
+            return self.given >= STACK_AT * (self.plan.candidates or MOST)
+        return not self.waiting or left <= (1 - STACK_AT) * self.plan.budget_s
+
+    def _bases(self) -> tuple[str, ...]:
+        """The best bags, not too many of one learner."""
+        bases: list[Spec] = []
+        for one in sorted((one for one in self.ended if one.loss is not None), key=lambda one: one.loss or 0.0):
+            is_full = sum(spec.model == one.spec.model for spec in bases) >= STACK_EACH
+            if one.spec.model in BAGGED and not is_full and len(bases) < STACK_OF:
+                bases.append(one.spec)
+        return tuple(spec.file for spec in bases)
 
     def _tuned(self, left: float | None, ready: frozenset[str]) -> Spec | None:
         """A candidate around the best ones."""

@@ -25,7 +25,7 @@ TABLE, FRAME = "table.pkl", "frame.pkl"
 NATIVE_STEPS, NATIVE_MATRIX = "native.pkl", "native.npy"
 MOST_FOLDS, FEWER_FOLDS, FEWEST_FOLDS = 8, 5, 3
 LARGE, HUGE = 20_000, 200_000  # rows from which on so many folds, each of many rows, say no more than fewer
-SEVERAL_CLASSES_LARGE = 2_000  # the same for more than two classes, which cost a tree each
+SEVERAL_CLASSES_LARGE = 6_000  # the same for more than two classes, which cost a tree each
 LOOKS, LOOK_S = 30, 0.15  # a row's time is the median of so many calls, fewer where they take longer than that together
 
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]

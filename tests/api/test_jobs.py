@@ -271,7 +271,7 @@ def test_progress_never_goes_back(store: Store):
 
 
 def test_candidates_and_report_are_shown(store: Store):
-    """Candidates carry their cross-validated figures; the report comes in a sandbox."""
+    """Candidates carry figures, time of a row, size, and why they were stopped; the report comes in a sandbox."""
     with server() as client:
         job = asked()
         at_work(job)
@@ -285,6 +285,10 @@ def test_candidates_and_report_are_shown(store: Store):
         store.client.log_metric(candidate.info.run_id, "cv_roc_auc", 0.8)
         store.client.log_metric(candidate.info.run_id, "cv_log_loss", float("nan"))
         store.client.log_metric(candidate.info.run_id, "seconds", 3)
+        store.client.log_metric(candidate.info.run_id, "latency_ms", 1.25)
+        store.client.log_metric(candidate.info.run_id, "size_bytes", 2048)
+        behind = store.client.create_run(experiment, tags={**tags, tracking.STOPPED: "It fell behind."})
+        store.client.set_terminated(behind.info.run_id, "KILLED")
         store.client.log_text(evaluate.info.run_id, "<h1>Report</h1>", tracking.REPORT)
         assert client.get(f"/jobs/{job}/report").status_code == 200
         assert client.get(f"/jobs/{job}").json()["report_url"] is None
@@ -294,10 +298,12 @@ def test_candidates_and_report_are_shown(store: Store):
         found = client.get(f"/jobs/{job}").json()
         report = client.get(found["report_url"])
 
-    (shown,) = found["candidates"]
+    shown, stopped = sorted(found["candidates"], key=lambda one: one["status"])
     assert (shown["model"], shown["status"], shown["run_id"]) == ("lr", "FINISHED", candidate.info.run_id)
     assert shown["metrics"] == {"cv_roc_auc": 0.8, "cv_log_loss": None}
     assert shown["seconds"] >= 0
+    assert (shown["latency_ms"], shown["size_bytes"], shown["stopped"]) == (1.25, 2048, None)
+    assert (stopped["latency_ms"], stopped["size_bytes"], stopped["stopped"]) == (None, None, "It fell behind.")
     assert found["version"] == "7"
     assert report.text == "<h1>Report</h1>"
     assert "sandbox" in report.headers["content-security-policy"]

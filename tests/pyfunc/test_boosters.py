@@ -50,7 +50,7 @@ def test_probabilities_add_up_and_gaps_and_unseen_categories_have_some(name, cla
 @EVERY
 @CASES
 def test_the_curve_is_the_log_loss_on_the_watched_rows(name, classes):
-    """A figure a round, the last of them what the booster's own probabilities give, and one is better than a guess."""
+    """One figure a round, the last what the booster's own probabilities give, and one is better than a guess."""
     given = sight(classes)
 
     grown = BOOSTERS[name](given, PARAMETERS[name])
