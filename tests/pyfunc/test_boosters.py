@@ -16,7 +16,7 @@ PARAMETERS = {
     "xgboost": {"learning_rate": 0.3, "max_depth": 2, "subsample": 0.8},
     "catboost": {"learning_rate": 0.3, "depth": 2, "bootstrap_type": "Bernoulli", "subsample": 0.8},
 }
-EVERY = pytest.mark.parametrize("name", BOOSTERS)
+EVERY = pytest.mark.parametrize("name", PARAMETERS)
 CASES = pytest.mark.parametrize("classes", [2, 3])
 
 
