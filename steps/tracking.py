@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import shutil
 import socket
 import tempfile
 import time
@@ -32,6 +34,8 @@ from steps import screen
 # Tags on runs
 STEP = "crisol.step"  # main ingest train candidate evaluate promote score serve
 HOST, PID, STARTED = "crisol.host", "crisol.pid", "crisol.started"  # the process that a RUNNING run belongs to
+OWNER = (HOST, PID, STARTED)
+SCRATCH_NAME = re.compile(r"crisol-(.+)-(\d+)-(\d+\.\d+)-\w+")
 DATASET_RUN = "crisol.dataset_run"  # where the dataset stands, also where it was reused
 DATASET_KEY = "crisol.dataset_key"  # identity: sha256 over both files, target, options and the reader's format
 DATASET_TARGET = "crisol.target"  # name of the target column, or NO_TARGET
@@ -130,6 +134,7 @@ def step_run(step: str, name: str | None = None) -> Iterator[StepRun]:
     if outermost:
         _require_own_run()
         end_orphans()
+        sweep()
     given = outermost and bool(os.environ.get("MLFLOW_RUN_ID"))
     run = mlflow.start_run(nested=not outermost, run_name=None if given else name or step)
     opened = StepRun(run.info.run_id, run.info.experiment_id)
@@ -250,9 +255,25 @@ def artifact(run_id: str, path: str, folder: str) -> Path:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A private temporary folder, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="crisol-") as folder:
+    """A private temporary folder, removed at the end; after a SIGKILL by `sweep`."""
+    process = process_tags()
+    with tempfile.TemporaryDirectory(prefix=f"crisol-{'-'.join(process[key] for key in OWNER)}-") as folder:
         yield Path(folder)
+
+
+def sweep(place: Path | None = None) -> list[Path]:
+    """Remove the scratch folders whose process is gone: it was killed, and a large table's take gigabytes.
+
+    Args:
+        place: where they are looked for; the temporary folder by default.
+    """
+    found = []
+    for folder in (place or Path(tempfile.gettempdir())).glob("crisol-*"):
+        owner = SCRATCH_NAME.fullmatch(folder.name)
+        if owner is not None and not is_process_alive(dict(zip(OWNER, owner.groups(), strict=True))):
+            shutil.rmtree(folder, ignore_errors=True)
+            found.append(folder)
+    return found
 
 
 def children(client: MlflowClient, run: Run) -> list[Run]:

@@ -69,9 +69,11 @@ PORTFOLIO: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 
 # What a stack has on top. Strong regularisation: the bases have learned already.
 STACKS: tuple[Mapping[str, Any], ...] = (
+    {TOP: "lightgbm", "learning_rate": 0.05, "num_leaves": 16, "feature_fraction": 0.6, "bagging_fraction": 0.8,
+     "bagging_freq": 1, "lambda_l2": 5.0, "extra_trees": True},
+    {TOP: "et", "n_estimators": 100, "min_samples_leaf": 5, "max_features": 0.5, "criterion": "entropy"},
     {TOP: "lightgbm", "learning_rate": 0.03, "num_leaves": 8, "feature_fraction": 0.6, "bagging_fraction": 0.8,
      "bagging_freq": 1, "lambda_l2": 5.0},
-    {TOP: "et", "n_estimators": 100, "min_samples_leaf": 3, "max_features": 0.5},
 )  # fmt: skip
 
 # The order of a search over everything: what usually wins, then what differs from it, then more of each.

@@ -99,12 +99,14 @@ def trial(store: Store, way: str, after_s: float, budget_s: float) -> Trial:
     gone_s = time.monotonic() - ended
     files_bytes = _size(_scratch(store))
     with store.active():
-        tracking.end_orphans()  # the first thing that any step does
+        tracking.end_orphans()  # this and the next are the first things that any step does
+        tracking.sweep(_scratch(store))
     faults += whole(store)
     runs = [run for run in _runs(store) if run.info.run_id not in before]
     done = [run for run in runs if _step(run) == "candidate" and run.info.status == "FINISHED"]
     registered = len(store.client.search_model_versions(f"name='{DEFAULT_NAME}'"))
     left_bytes = _size(_scratch(store))
+    faults += [f"{path.name} left behind" for path in _scratch(store).glob("crisol-*")]
     return Trial(way, after_s, during, gone_s, len(done), registered, files_bytes, left_bytes, tuple(faults))
 
 

@@ -136,3 +136,26 @@ def test_scratch_folders_are_private_and_removed():
 
     assert not folder.exists()
     assert mlflow.active_run() is None
+
+
+def test_scratch_folders_of_killed_processes_are_swept(tmp_path):
+    """What a killed process left goes; that of a living one, of another host and of others stays."""
+    here = tracking.process_tags()
+    host, pid, started = (here[key] for key in tracking.OWNER)
+    kept = [f"crisol-{host}-{pid}-{started}-abcdefgh", f"crisol-else-{host}-1-5.00-abcdefgh", "crisol-abcdefgh"]
+    gone = f"crisol-{host}-{pid}-5.00-abcdefgh"
+    for name in (*kept, gone):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "native.npy").touch()
+
+    assert tracking.sweep(tmp_path) == [tmp_path / gone]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_scratch_folders_can_be_swept_by_their_name(tmp_path, monkeypatch):
+    """The name of a scratch folder says whose it is: a living process's is never taken away."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with tracking.scratch() as folder:
+        assert tracking.SCRATCH_NAME.fullmatch(folder.name)
+        assert tracking.sweep() == []
+        assert folder.exists()
