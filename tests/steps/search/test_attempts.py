@@ -186,9 +186,9 @@ def test_without_time_for_the_fewest_rows_it_is_not_begun(tmp_path, monkeypatch)
 
 def test_small_tables_have_small_leaves():
     """LightGBM's leaves are at most a fortieth of the rows, never larger than asked for; others are left alone."""
-    assert fitted_to("lightgbm", {"num_leaves": 8}, 80) == {"num_leaves": 8, "min_data_in_leaf": 2}
-    assert fitted_to("lightgbm", {"min_data_in_leaf": 3}, 10_000)["min_data_in_leaf"] == 3
-    assert fitted_to("xgboost", {"max_depth": 3}, 80) == {"max_depth": 3}
+    assert fitted_to("lightgbm", {"num_leaves": 8}, 80, 2) == {"num_leaves": 8, "min_data_in_leaf": 2}
+    assert fitted_to("lightgbm", {"min_data_in_leaf": 3}, 10_000, 2)["min_data_in_leaf"] == 3
+    assert fitted_to("xgboost", {"max_depth": 3}, 80, 2) == {"max_depth": 3}
 
 
 @pytest.mark.trains

@@ -21,8 +21,8 @@ def test_a_number_in_pieces_is_seen_where_it_was_asked_for():
 
 
 def test_learners_learn_on_the_preprocessing_that_suits_them():
-    """Boosters see the table's own categories, linear models standardised features, forests plain ones."""
-    assert [variant_of(name) for name in ("catboost", "lr", "rf")] == ["native", "scaled", "plain"]
+    """Bags see the table's own categories, linear models standardised features, the others plain ones."""
+    assert [variant_of(name) for name in ("catboost", "lr", "gbc")] == ["native", "scaled", "plain"]
 
 
 def test_a_learner_without_probabilities_gets_calibrated_ones():

@@ -17,6 +17,7 @@ from steps.search.portfolio import ORDER, SPACES, Spec
 from steps.search.schedule import LEAST_S, MOST, PATIENCE, WAVE, Ended, Schedule, describe, needs_pycaret
 
 EVERYTHING = SearchPlan("roc_auc", AUTO, 60.0, 1, 0.5, blend=True)
+ROWS = 300  # too few for stacks
 READY = frozenset({NATIVE, "scaled", "plain"})
 RIDGE = {"alpha": ("float", 0.01, 10.0, False)}
 
@@ -42,7 +43,7 @@ def drain(schedule: Schedule, loss: float | None = 0.5, most: int = 200, left: f
 
 def test_a_search_over_everything_begins_in_its_known_order():
     """The portfolio comes as it is listed, every entry once, with its hyperparameters."""
-    found = drain(Schedule(EVERYTHING), most=len(ORDER))
+    found = drain(Schedule(EVERYTHING, ROWS), most=len(ORDER))
 
     assert tuple(names(found)) == ORDER
     assert {spec.how for spec in found} == {"portfolio"}
@@ -51,7 +52,7 @@ def test_a_search_over_everything_begins_in_its_known_order():
 
 def test_what_is_not_prepared_yet_is_passed_over_and_comes_later():
     """Boosters go ahead while PyCaret is set up; then the linear model is first, as listed."""
-    schedule = Schedule(EVERYTHING)
+    schedule = Schedule(EVERYTHING, ROWS)
 
     early = [schedule.next(60.0, frozenset({NATIVE})) for _ in range(2)]
 
@@ -61,7 +62,7 @@ def test_what_is_not_prepared_yet_is_passed_over_and_comes_later():
 
 def test_what_will_never_be_prepared_is_not_waited_for():
     """With only linear models left, nothing is handed out; once they are dropped, boosters are tuned."""
-    schedule, ready = Schedule(EVERYTHING), frozenset({NATIVE})
+    schedule, ready = Schedule(EVERYTHING, ROWS), frozenset({NATIVE})
     while spec := schedule.next(60.0, ready):
         schedule.tell(Ended(spec, 0.5, 1.0))
 
@@ -73,14 +74,14 @@ def test_what_will_never_be_prepared_is_not_waited_for():
 
 def test_named_learners_take_turns():
     """First candidates first, then the second ones; a learner with a shorter portfolio drops out."""
-    found = drain(Schedule(named("rf", "lr")), most=5)
+    found = drain(Schedule(named("rf", "lr"), ROWS), most=5)
 
     assert names(found) == [("rf", 0), ("lr", 0), ("rf", 1), ("lr", 1), ("lr", 2)]
 
 
 def test_of_named_learners_the_one_that_had_least_time_is_tuned():
     """A slow learner does not take the time of a quick one."""
-    schedule = Schedule(named("rf", "lr"))
+    schedule = Schedule(named("rf", "lr"), ROWS)
     while (spec := schedule.next(1000.0, READY)).how == "portfolio":
         schedule.tell(Ended(spec, 0.5, 9.0 if spec.model == "rf" else 0.1))
 
@@ -89,7 +90,7 @@ def test_of_named_learners_the_one_that_had_least_time_is_tuned():
 
 def test_what_cannot_end_in_time_is_passed_over():
     """LightGBM took ten seconds and five are left: another learner is next; with next to nothing left, none is."""
-    schedule = Schedule(named("lightgbm", "lr"))
+    schedule = Schedule(named("lightgbm", "lr"), ROWS)
     schedule.tell(Ended(schedule.next(60.0, READY), 0.5, 10.0))
 
     assert schedule.next(LEAST_S - 0.1, READY) is None
@@ -99,7 +100,7 @@ def test_what_cannot_end_in_time_is_passed_over():
 
 def test_a_candidate_gets_a_share_of_the_time_left():
     """A third or so, near the end all of it, and no limit where a number was asked for."""
-    schedule = Schedule(EVERYTHING)
+    schedule = Schedule(EVERYTHING, ROWS)
 
     assert schedule.seconds_for(60.0) == pytest.approx(18)
     assert schedule.seconds_for(9.0) == 9
@@ -108,7 +109,7 @@ def test_a_candidate_gets_a_share_of_the_time_left():
 
 def test_the_best_learner_is_tuned_most():
     """Two of three tuned candidates are the best one's; the others get their turn; numbers go on from the portfolio."""
-    schedule = Schedule(EVERYTHING)
+    schedule = Schedule(EVERYTHING, ROWS)
     losses = {"catboost": 0.3, "lr": 0.4}
     for _ in range(len(ORDER)):
         spec = schedule.next(1000.0, READY)
@@ -123,12 +124,12 @@ def test_the_best_learner_is_tuned_most():
 
 def test_a_learner_that_only_failed_is_not_tuned():
     """Nothing is drawn around candidates that have no figure."""
-    assert len(drain(Schedule(named("lr")), loss=None)) == 3
+    assert len(drain(Schedule(named("lr"), ROWS), loss=None)) == 3
 
 
 def test_tuning_that_brings_nothing_ends():
     """So many tuned candidates in a row without a better one, and the search is over, whatever time is left."""
-    schedule = Schedule(named("lr"))
+    schedule = Schedule(named("lr"), ROWS)
     for _ in range(3):
         schedule.tell(Ended(schedule.next(1000.0, READY), 0.5, 1.0))
 
@@ -137,7 +138,7 @@ def test_tuning_that_brings_nothing_ends():
 
 def test_tuning_that_gets_better_goes_on_to_the_most():
     """As long as candidates improve, only the highest number ends it."""
-    schedule, loss = Schedule(named("lr")), 1.0
+    schedule, loss = Schedule(named("lr"), ROWS), 1.0
     while spec := schedule.next(1000.0, READY):
         loss -= 0.001
         schedule.tell(Ended(spec, loss, 1.0))
@@ -147,7 +148,7 @@ def test_tuning_that_gets_better_goes_on_to_the_most():
 
 def test_spaces_of_pycaret_arrive_late_and_ours_go_before():
     """A learner without a space has nothing to be drawn from until PyCaret's is there; ours are not replaced."""
-    schedule = Schedule(named("ridge"))
+    schedule = Schedule(named("ridge"), ROWS)
     assert names(drain(schedule)) == [("ridge", 0)]
 
     schedule.add_spaces({"ridge": RIDGE, "lightgbm": RIDGE})
@@ -166,7 +167,7 @@ def loss_of(spec: Spec) -> float | None:
 
 def raced(plan: SearchPlan, size: int, endings: list[int]) -> list[Spec]:
     """Candidates in the order of handing out, as workers that end in this order get them; see `Search._fill`."""
-    schedule, running, found, lots = Schedule(plan), [], [], iter(endings * 100)
+    schedule, running, found, lots = Schedule(plan, ROWS), [], [], iter(endings * 100)
     schedule.add_spaces({"ridge": RIDGE})
     while True:
         while len(running) < size and not (running and schedule.given % WAVE == 0):
@@ -207,7 +208,7 @@ def test_a_number_of_candidates_is_the_same_sequence_whoever_is_done_first(plan,
 
 def test_results_inside_of_a_wave_wait_for_its_end():
     """The fifth candidate sees what the first four brought, the fourth nothing."""
-    schedule = Schedule(named("lr", candidates=5))
+    schedule = Schedule(named("lr", candidates=5), ROWS)
     first = [schedule.next(None, READY) for _ in range(3)]
     schedule.tell(Ended(first[2], 0.5, 1.0))
     schedule.tell(Ended(first[0], 0.5, 1.0))
@@ -221,4 +222,4 @@ def test_results_inside_of_a_wave_wait_for_its_end():
 def test_preprocessing_is_prepared_for_those_who_need_it():
     """Boosters need none of PyCaret's; the others name theirs in the order of the plan."""
     assert needs_pycaret(named("lightgbm", "catboost")) == []
-    assert needs_pycaret(named("rf", "xgboost", "lr", "et")) == ["plain", "scaled"]
+    assert needs_pycaret(named("gbc", "xgboost", "lr", "dt")) == ["plain", "scaled"]
