@@ -74,7 +74,7 @@ def choose(ranked: Sequence[Ranked], y: np.ndarray[Any, Any], plan: SearchPlan) 
         raise TrainingRefusedError(_none_done(ranked, plan))
     quick = [one for one in usable if is_quick(one.latency_ms, plan)]
     if not quick:
-        raise TrainingRefusedError(too_slow(usable, plan))
+        raise TrainingRefusedError(too_slow({one.tried.name: one.latency_ms for one in usable}, plan))
     singles = in_order([one for one in quick if one.tried.model != BLEND], plan)
     blends = [one for one in quick if one.tried.model == BLEND]
     if not singles:
@@ -90,9 +90,15 @@ def choose(ranked: Sequence[Ranked], y: np.ndarray[Any, Any], plan: SearchPlan) 
 
 
 def priced(one: Ranked, among: Sequence[Ranked], plan: SearchPlan) -> float:
-    """The log loss with the price of the time that a row takes, against the fastest candidate."""
-    fastest = min(other.latency_ms for other in among)
-    doublings = math.log2(max(one.latency_ms, LEAST_MS) / max(fastest, LEAST_MS))
+    """The log loss with the price of the time that a row takes, against the fastest candidate.
+
+    Where a number of candidates was asked for, sizes stand for times: they are the same in every run.
+    """
+
+    def cost(of: Ranked) -> float:
+        return of.tried.outcome.pipeline_bytes if plan.candidates else max(of.latency_ms, LEAST_MS)
+
+    doublings = math.log2(max(cost(one), LEAST_MS) / max(min(map(cost, among)), LEAST_MS))
     return one.figures["log_loss"] * (1 + plan.latency_price * doublings)
 
 
@@ -159,12 +165,12 @@ def frontier(losses: Sequence[float], latencies_ms: Sequence[float]) -> list[boo
     ]
 
 
-def too_slow(usable: Sequence[Ranked], plan: SearchPlan) -> Problem:
-    """No candidate is fast enough."""
-    fastest = min(usable, key=lambda one: one.latency_ms)
+def too_slow(times_ms: Mapping[str, float], plan: SearchPlan) -> Problem:
+    """No candidate is fast enough; their times by name."""
+    fastest = min(times_ms, key=lambda name: times_ms[name])
     what = (
         f"No candidate answers a row within {plan.max_latency_ms:g} ms; "
-        f"the fastest, {fastest.tried.name}, takes {fastest.latency_ms:.2f} ms here."
+        f"the fastest, {fastest}, takes {times_ms[fastest]:.2f} ms here."
     )
     return Problem("latency_not_reached", what, "parameters", "Raise max_latency_ms, or name models such as lightgbm.")
 

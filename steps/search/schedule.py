@@ -217,7 +217,9 @@ class Schedule:
         return [Spec(model, number, {}, "tuned") for number in asked]
 
     def _is_flat(self) -> bool:
-        """Whether tuning has stopped to bring anything."""
+        """Whether tuning has stopped to bring anything; a number that was asked for is tried all the same."""
+        if self.plan.candidates:
+            return False
         losses = [one.loss if one.loss is not None else float("inf") for one in self.ended]
         recent = [loss for one, loss in zip(self.ended, losses, strict=True) if one.spec.how == "tuned"][-PATIENCE:]
         return len(recent) >= PATIENCE and min(losses) < min(recent)

@@ -185,7 +185,7 @@ def test_shorter_time_thins_the_rows_too(heart):
     y = np.arange(4000) % 2
     matrix = np.column_stack([y, np.arange(4000)]).astype(float)
     rows = []
-    for seconds in (1500.0, 600.0, 160.0):
+    for seconds in (1000.0, 600.0, 160.0):
         heart.seen.clear()
         bag = Bag("lightgbm", {"learning_rate": 0.1}, seconds=seconds).fit(matrix, y, splits_of(y))
 
