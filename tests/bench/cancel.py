@@ -146,7 +146,7 @@ def _broken_versions(store: Store) -> Iterator[str]:
         faults = list(_fails(f"models:/{DEFAULT_NAME}/{version.version}", name))
         if version.status != "READY" or tracking.DECISION not in version.tags:
             faults.append(f"{name} is {version.status}, without a decision")
-        answering |= set() if faults else {version.version}
+        answering |= set() if faults else {str(version.version)}
         yield from faults
     for one in versions.versions_of(DEFAULT_NAME):
         if kept.evaluation_of(one) is None:
