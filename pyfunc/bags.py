@@ -23,6 +23,7 @@ PATIENT, LEAST_PATIENCE = {"lightgbm": 2.5, "xgboost": 2.5, "catboost": 4.0}, 20
 HIGHEST_RATE = {"lightgbm": 0.15, "xgboost": 0.15, "catboost": 0.3}  # more loses what the time saved would bring
 PILOT_ROWS, PILOT_ROUNDS = 20_000, (5, 25)  # small boosters tell what a round costs
 WATCHED_ROWS = 20_000  # at most are looked at after each round: more would not say more, and cost more than the round
+ANSWERS_SHARE = 0.5  # of the time left after them, at most, for the answers in the end
 PILOT_SHARE = 0.2  # of the time, for them: rounds of many classes are slow
 GROWING = 0.8  # of the time: the rest goes to predictions and to writing the model down
 FEWEST_ROWS, FEWEST_A_CLASS = 500, 50  # a member of fewer would learn less than the constant answer knows
@@ -79,7 +80,7 @@ class Bag(BaseEstimator, ClassifierMixin):
         matrix = self._seen(matrix)
         self.rows: int | None = None
         if end is not None:
-            self._pace(matrix, y, splits, end)
+            end -= self._pace(matrix, y, splits, end)
         rounds = ROUNDS
         members: list[Grown] = []
         for number, (learn, watch) in enumerate(splits):
@@ -144,8 +145,12 @@ class Bag(BaseEstimator, ClassifierMixin):
         rate = self.parameters.get("learning_rate")
         return None if rate is None else float(rate)
 
-    def _pace(self, matrix: Matrix, y: np.ndarray[Any, Any], splits: Sequence[Split], end: float) -> None:
-        """Raise the learning rate, and thin the rows, until the growth can be expected to end in time."""
+    def _pace(self, matrix: Matrix, y: np.ndarray[Any, Any], splits: Sequence[Split], end: float) -> float:
+        """Raise the learning rate, and thin the rows, until the growth can be expected to end in time.
+
+        Returns:
+            Seconds to keep for the answers when all have grown.
+        """
         learn, watch = splits[0]
         some, few = (thinned(part, y, PILOT_ROWS, self.seed) for part in (learn, watch))
         now = time.monotonic()
@@ -167,7 +172,7 @@ class Bag(BaseEstimator, ClassifierMixin):
         needed = (USUAL[self.booster] + PATIENT[self.booster]) / rate if rate else int(self.parameters["n_estimators"])
         over = needed * (len(learn) * one_round + answers) / max(1e-3, each - len(learn) * start)
         if over <= 1:
-            return
+            return needed * answers * len(splits)
         faster = 1.0
         if rate:
             faster = max(1.0, min(over, HIGHEST_RATE[self.booster] / rate))
@@ -177,6 +182,7 @@ class Bag(BaseEstimator, ClassifierMixin):
         fewest = max(FEWEST_ROWS, FEWEST_A_CLASS * (int(y.max()) + 1))
         if max(rows, fewest) < len(learn):
             self.rows = max(rows, fewest)
+        return min(rounds_left * answers, ANSWERS_SHARE * each) * len(splits)
 
 
 def costs(seen: Sequence[tuple[int, float]]) -> tuple[float, float]:

@@ -213,7 +213,8 @@ class Search:
             if spec is None:
                 return
             seconds = schedule.seconds_for(left)
-            most_s = limit_s if seconds is None else min(limit_s, seconds * OVERTIME)
+            # until there is a model at all, none is given up
+            most_s = limit_s if seconds is None or self._best is None else min(limit_s, seconds * OVERTIME)
             pool.start(workers.attempt, spec, variant_of(spec.model), seconds, self._ahead, limit_s=most_s)
             if left is None and schedule.given % WAVE == 0:
                 return
