@@ -39,7 +39,7 @@ from steps.search.outcome import BEHIND, TIME_LIMIT
 from steps.search.plan import DEFAULTS, plan_of
 from steps.search.race import Search, Tried
 from steps.search.settling import Settled, settle
-from steps.search.table import figures_of
+from steps.search.table import figures_of, rows_for
 from steps.tracking import StepRun
 
 PROJECT = Path(pyfunc.__file__).resolve().parent.parent
@@ -73,20 +73,24 @@ def train_into(run: StepRun, dataset: Dataset, options: Mapping[str, str]) -> Ca
         f"candidates={plan.candidates}" if plan.candidates else f"budget={plan.budget_s:g} s",
         plan.metric,
     )
+    rows = rows_for(dataset.y_train, len(schema.columns), plan)
+    if len(rows) < len(dataset.y_train):
+        log.info("of %d rows %d are learned from: raise budget_s for more", len(dataset.y_train), len(rows))
+    y = dataset.y_train[rows]
     with tracking.scratch() as folder:
-        search = Search(dataset.train, dataset.y_train, schema, plan, folder)
+        search = Search(dataset.train.iloc[rows].reset_index(drop=True), y, schema, plan, folder)
         ranked = _search(run, search)
         best, latency_ms = _fast_enough(ranked, search)
-        settled = settle(best.tried, dataset.y_train, schema.target, plan, search)
+        settled = settle(best.tried, y, schema.target, plan, search)
         scores = settled.tried.outcome.out_of_fold
         assert scores is not None
-        stored = _prefixed(figures_of(dataset.y_train, scores, schema, settled.threshold))
+        stored = _prefixed(figures_of(y, scores, schema, settled.threshold))
         table = leaderboard(ranked, best, plan, _as_stored(settled, stored))
         run.text(table.to_csv(index=False), tracking.LEADERBOARD)
-        _log_out_of_fold(run, scores, schema)
+        _log_out_of_fold(run, rows, scores, schema)
         model_uri = _log_model(settled, schema, plan, dataset.read_as, folder)
     stored["latency_ms"] = latency_ms
-    run.metrics({**stored, "candidates": len(ranked)})
+    run.metrics({**stored, "candidates": len(ranked), "rows": len(rows)})
     run.tags({tracking.MODEL: best.tried.model, tracking.MODEL_URI: model_uri, **_settled_tags(settled)})
     return Candidate(
         run_id=run.run_id,
@@ -214,10 +218,12 @@ def _settled_tags(settled: Settled) -> dict[str, str]:
     return tags
 
 
-def _log_out_of_fold(run: StepRun, scores: np.ndarray[Any, Any], schema: InputSchema) -> None:
+def _log_out_of_fold(
+    run: StepRun, rows: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], schema: InputSchema
+) -> None:
     """The stored model's out-of-fold probabilities, by 1-based training row."""
     table = pd.DataFrame(scores, columns=[f"probability_{label}" for label in schema.target.classes])
-    table.insert(0, "row", np.arange(1, len(table) + 1))
+    table.insert(0, "row", rows + 1)
     with tracking.scratch() as folder:
         table.to_parquet(folder / tracking.OUT_OF_FOLD)
         run.files(folder)

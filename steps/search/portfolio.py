@@ -32,7 +32,7 @@ _PLAIN_CATBOOST = {
 PORTFOLIO: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "lightgbm": (
         {"learning_rate": 0.05, "num_leaves": 31, "feature_fraction": 0.6, "bagging_fraction": 0.8, "bagging_freq": 1},
-        {"learning_rate": 0.06, "num_leaves": 31, "feature_fraction": 0.9, "max_bin": 127, "extra_trees": True},
+        {"learning_rate": 0.06, "num_leaves": 31, "feature_fraction": 0.9, "max_bin": 63, "extra_trees": True},
         {"learning_rate": 0.05, "num_leaves": 8, "feature_fraction": 0.8, "lambda_l2": 1.0},
         {"learning_rate": 0.05, "num_leaves": 68, "feature_fraction": 0.62, "bagging_fraction": 0.9, "bagging_freq": 1,
          "min_data_in_leaf": 1, "lambda_l2": 0.69},

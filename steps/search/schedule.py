@@ -19,7 +19,7 @@ from steps.search.tuning import Space, Tuner
 WAVE = 4  # candidates that are chosen together where their number is given
 MOST = 80  # candidates of a search with a budget: more would be chosen among by luck
 PATIENCE = 24  # tuned candidates in a row without a better one: then the search is over, budget or not
-ONE_SHARE = 0.3  # of the time left, for one candidate
+ONE_SHARE = 0.35  # of the time left, for one candidate
 LEAST_SHARE = 1 / 6  # of the whole budget, as far as there is so much left: hurried candidates are worse ones
 LEAST_S = 2.0  # a candidate with less time than this is not begun, unless its like was quicker
 QUICKER = 0.7  # of the quickest of its learner: what a candidate is expected to need at least

@@ -14,18 +14,22 @@ import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 
+from pyfunc.bags import thinned
 from pyfunc.codes import Codes
 from pyfunc.estimators import Columns
 from pyfunc.model import Scorer, decide
 from pyfunc.package import Package
 from pyfunc.schema import InputSchema
 from steps.judging.metrics import figures
+from steps.records import SearchPlan
 
 TABLE, FRAME = "table.pkl", "frame.pkl"
 NATIVE_STEPS, NATIVE_MATRIX = "native.pkl", "native.npy"
 MOST_FOLDS, FEWER_FOLDS, FEWEST_FOLDS = 8, 5, 3
 LARGE, HUGE = 20_000, 200_000  # rows from which on so many folds, each of many rows, say no more than fewer
 SEVERAL_CLASSES_LARGE = 6_000  # the same for more than two classes, which cost a tree each
+CELLS_A_SECOND = 300_000  # of budget: what is beyond would be read, predicted and judged, and hardly learned from
+LEAST_KEPT = 50_000  # rows, however short the budget
 LOOKS, LOOK_S = 30, 0.15  # a row's time is the median of so many calls, fewer where they take longer than that together
 
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -74,6 +78,20 @@ def figures_of(
     positive = schema.target.positive
     positive_at = None if positive is None else schema.target.classes.index(positive)
     return figures(y, scores, decide(scores, schema, threshold), positive_at)
+
+
+def rows_for(y: np.ndarray[Any, Any], columns: int, plan: SearchPlan) -> np.ndarray[Any, Any]:
+    """Positions of the rows that a search looks at: all of them, or as many as its budget can make something of.
+
+    Args:
+        y: int64 (n_rows,) positions of the classes.
+        columns: of the frame.
+        plan: with the budget; a number of candidates looks at all rows.
+    """
+    rows = np.arange(len(y))
+    if plan.candidates:
+        return rows
+    return thinned(rows, y, max(LEAST_KEPT, int(CELLS_A_SECOND * plan.budget_s / max(1, columns))), plan.seed)
 
 
 def folds_for(y: np.ndarray[Any, Any]) -> int:
