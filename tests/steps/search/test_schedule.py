@@ -102,7 +102,7 @@ def test_a_candidate_gets_a_share_of_the_time_left():
     """A third or so, near the end all of it, and no limit where a number was asked for."""
     schedule = Schedule(EVERYTHING, ROWS)
 
-    assert schedule.seconds_for(60.0) == pytest.approx(18)
+    assert schedule.seconds_for(60.0) == pytest.approx(21)
     assert schedule.seconds_for(9.0) == 9
     assert schedule.seconds_for(None) is None
 
