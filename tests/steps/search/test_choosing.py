@@ -146,6 +146,25 @@ def test_the_price_is_a_share_of_the_log_loss_a_doubling():
     assert priced(other, [fastest, other], plan) == pytest.approx(0.4 * 1.03)
 
 
+def test_where_a_number_was_asked_for_sizes_are_priced_and_times_are_not():
+    """Eight times the smallest one's bytes are three doublings, whatever either takes; with a budget it is times."""
+    small, large = (
+        replace(one, tried=replace(one.tried, outcome=replace(one.tried.outcome, pipeline_bytes=size)))
+        for one, size in (
+            (candidate("lr", 0, FOLDS, 0.4, latency_ms=9.0), 1000),
+            (candidate("lr", 1, FOLDS, 0.4, latency_ms=0.5), 8000),
+        )
+    )
+    plan = replace(PLAN, latency_price=0.01)
+    counted = replace(plan, candidates=2)
+
+    assert priced(small, [small, large], counted) == 0.4
+    assert priced(large, [small, large], counted) == pytest.approx(0.4 * 1.03)
+    assert priced(large, [small, large], plan) == 0.4
+    assert choose([small, large], Y, counted) is small
+    assert choose([small, large], Y, plan) is large
+
+
 def test_the_limit_is_hard():
     """A candidate above the limit is not chosen however good it is; one that takes just as long as it may, is."""
     best = candidate("lightgbm", 0, [0.99, 0.99, 0.99], 0.1, latency_ms=5.1)

@@ -165,9 +165,9 @@ def loss_of(spec: Spec) -> float | None:
     return None if found % 7 == 0 else 0.3 + found / 2**34
 
 
-def raced(plan: SearchPlan, size: int, endings: list[int]) -> list[Spec]:
+def raced(plan: SearchPlan, size: int, endings: list[int], rows: int = ROWS) -> list[Spec]:
     """Candidates in the order of handing out, as workers that end in this order get them; see `Search._fill`."""
-    schedule, running, found, lots = Schedule(plan, ROWS), [], [], iter(endings * 100)
+    schedule, running, found, lots = Schedule(plan, rows), [], [], iter(endings * 100)
     schedule.add_spaces({"ridge": RIDGE})
     while True:
         while len(running) < size and not (running and schedule.given % WAVE == 0):

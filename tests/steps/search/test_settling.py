@@ -12,7 +12,7 @@ import pytest
 from pyfunc.estimators import Calibrated
 from steps import loading, tracking, train
 from steps.judging.metrics import figures
-from steps.search import workers
+from steps.search import table, workers
 from steps.search.outcome import Outcome
 from steps.search.race import Search, Tried
 from steps.search.table import lay_out
@@ -55,7 +55,10 @@ def trained(store, monkeypatch):
         return search.folder / workers.CALIBRATED
 
     def run(data, by, **options):
-        monkeypatch.setattr(Search, "race", lambda search, _: iter([raced(data, search, by)]))
+        def race(search, _):
+            return iter([raced(replace(data, train=search.frame, y_train=search.y), search, by)])
+
+        monkeypatch.setattr(Search, "race", race)
         monkeypatch.setattr(Search, "recalibrated", here)
         monkeypatch.setattr(Search, "latency_ms", lambda *_: 1.0)
         candidate = train.train(data, {"models": "lr", **options})
@@ -113,6 +116,26 @@ def test_good_probabilities_and_a_metric_of_ranks_leave_the_model_as_it_is(train
     assert package.manifest["threshold_rule"]["rule"] == "default"
     assert run.data.tags[tracking.CALIBRATION] == "none"
     assert {each["rule"] for each in package.manifest["thresholds"]} == {"f1", "balanced_accuracy", "mcc", "accuracy"}
+
+
+@pytest.mark.parametrize("least", [100, 1000], ids=["thinned", "whole"])
+def test_out_of_fold_rows_are_numbered_as_in_the_training_frame(trained, tmp_path, monkeypatch, least):
+    """Where a search looked at a part of the rows, each of them keeps its number, and the run says how many."""
+    monkeypatch.setattr(table, "LEAST_KEPT", least)
+    monkeypatch.setattr(table, "CELLS_A_SECOND", 1)
+    data = models.dataset(rows=600)
+
+    candidate, _, run = trained(data, 1.0)
+
+    oof = pd.read_parquet(tracking.artifact(candidate.run_id, tracking.OUT_OF_FOLD, str(tmp_path)))
+    at = oof["row"].to_numpy() - 1
+    whole = len(data.y_train)
+    assert run.data.metrics["rows"] == len(at) == (100 if least < whole else whole)
+    assert (np.diff(at) > 0).all()
+    assert (at.max() > len(at)) == (least < whole)
+    assert at.max() < whole
+    right = oof.filter(like="probability_").to_numpy()[np.arange(len(at)), data.y_train[at]]
+    assert run.data.metrics["cv_log_loss"] == pytest.approx(-np.log(right).mean())
 
 
 def test_a_wish_that_cannot_be_kept_is_told(trained, caplog):
