@@ -42,7 +42,8 @@ def test_a_job_is_a_run_like_those_of_mlflow_run(shop: Shop):
     assert answer.headers["Location"] == answer.json()["status_url"] == f"/jobs/{job}"
     assert run.data.params == {
         "train": "''", "test": "''", "target": "''", "dataset": uploaded["dataset_id"], "positive": "auto",
-        "metric": "auto", "models": "lr,rf", "budget_s": "20", "ignore": "''", "kinds": "''",
+        "metric": "auto", "models": "lr,rf", "budget_s": "20", "candidates": "''",
+            "max_latency_ms": "''", "latency_price": "0.001", "ignore": "''", "kinds": "''",
         "unseen_category": "''", "accept": "''", "seed": "1", "threshold": "auto", "cost_fp": "''", "cost_fn": "''",
         "promote": "auto", "margin": "0", "sensitive": "''", "name": "crisol",
     }  # fmt: skip
