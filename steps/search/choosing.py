@@ -6,10 +6,11 @@ The rule, in order:
 2. Of single candidates, the best in the metric and those that fall short of it by luck only are equals; of equals the
    one with the lowest priced log loss is taken. A price of p makes a candidate that takes twice the time of the fastest
    one pay p of its log loss: it has to be better by that share for each doubling.
-3. A blend is taken where its priced log loss is lower than the single one's, the gain is more than luck, and it is as
-   good in the metric. Of several blends the one with the lowest priced log loss goes first.
+3. A blend or a stack is taken where its priced log loss is lower than the single one's, the gain is more than luck, and
+   it is as good in the metric. Of several the one with the lowest priced log loss goes first.
 
-Luck: resamples of the training rows, the same for both, on out-of-fold probabilities.
+Luck: paired resamples of the training rows, on out-of-fold probabilities. For a blend both sides choose on the rows
+drawn and are judged on the others, since the best of many single candidates is lucky too.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from steps.search.race import BLEND, Tried
 
 RESAMPLES = (200, 1000)  # the fewer, the more rows: the answer is plain there
 WORK = 10_000_000  # rows x resamples
-SURE = 0.9  # share of the resamples in which a blend has to be better, or all but luck would make it so
+SURE = 0.9  # share of the resamples in which a stack has to be better: its own bases make it look a little too good
+OFTEN = 0.6  # the same for a blend, whose rival is what would have been chosen on the same rows
+COMPOSED = (BLEND, STACK)
 LEAST_MS = 0.01  # times below are not told apart
 
 
@@ -75,8 +78,8 @@ def choose(ranked: Sequence[Ranked], y: np.ndarray[Any, Any], plan: SearchPlan) 
     quick = [one for one in usable if is_quick(one.latency_ms, plan)]
     if not quick:
         raise TrainingRefusedError(too_slow({one.tried.name: one.latency_ms for one in usable}, plan))
-    singles = in_order([one for one in quick if one.tried.model != BLEND], plan)
-    blends = [one for one in quick if one.tried.model == BLEND]
+    singles = in_order([one for one in quick if one.tried.model not in COMPOSED], plan)
+    blends = [one for one in quick if one.tried.model in COMPOSED]
     if not singles:
         return min(blends, key=lambda one: priced(one, quick, plan))
     best = min(singles, key=lambda one: gain(plan.metric, 0.0, one.figures[plan.metric]))
@@ -109,6 +112,8 @@ def is_quick(latency_ms: float, plan: SearchPlan) -> bool:
 
 def is_surely_better(one: Ranked, other: Ranked, y: np.ndarray[Any, Any]) -> bool:
     """Whether a candidate's log loss is lower in most resamples of the rows, the same ones for both."""
+    if one.tried.wins is not None:
+        return one.tried.wins >= OFTEN
     assert one.tried.outcome.out_of_fold is not None
     assert other.tried.outcome.out_of_fold is not None
     won = log_losses(y, other.tried.outcome.out_of_fold) - log_losses(y, one.tried.outcome.out_of_fold)

@@ -20,7 +20,7 @@ from steps.judging.metrics import log_losses
 from steps.records import SearchPlan
 from steps.search import budget, table, workers
 from steps.search.budget import Finished, Pool
-from steps.search.ensemble import weights_of
+from steps.search.ensemble import bagged
 from steps.search.learners import NATIVE, variant_of
 from steps.search.outcome import TIME_LIMIT, Outcome
 from steps.search.portfolio import Spec
@@ -51,6 +51,7 @@ class Tried:
     seconds: float
     parts: int = 1  # candidates in a blend
     how: str = "portfolio"
+    wins: float | None = None  # of a blend, see `steps.search.ensemble.Blended`
 
     @property
     def error(self) -> str | None:
@@ -120,7 +121,8 @@ class Search:
         """
         out_of_fold = [one.outcome.out_of_fold for one in tried if one.outcome.out_of_fold is not None]
         assert len(out_of_fold) == len(tried)
-        weights = weights_of(self.y, out_of_fold, most) if tried else {}
+        blended = bagged(self.y, out_of_fold, most)
+        weights = blended.weights
         if len(weights) < 2:  # noqa: PLR2004
             return None
         file = f"{BLEND}-{most}.pkl"
@@ -140,7 +142,7 @@ class Search:
         )
         return Tried(
             BLEND, most, outcome, self.folder / file, finished.started_at_ms, finished.ended_at_ms, finished.seconds,
-            len(weights),
+            len(weights), wins=blended.wins,
         )  # fmt: skip
 
     def recalibrated(self, tried: Tried, recalibration: Recalibration) -> Path | None:
