@@ -78,8 +78,8 @@ STACKS: tuple[Mapping[str, Any], ...] = (
 
 # The order of a search over everything: what usually wins, then what differs from it, then more of each.
 ORDER = (
-    ("lightgbm", 0), ("lr", 0), ("lightgbm", 1), ("catboost", 0), ("xgboost", 0), ("et", 0), ("lr", 1),
-    ("lightgbm", 3), ("et", 1), ("lightgbm", 2), ("xgboost", 1), ("catboost", 1), ("rf", 0), ("catboost", 2),
+    ("lightgbm", 0), ("lr", 0), ("lightgbm", 1), ("xgboost", 0), ("lightgbm", 3), ("et", 0), ("catboost", 0),
+    ("lr", 1), ("et", 1), ("lightgbm", 2), ("xgboost", 1), ("catboost", 1), ("rf", 0), ("catboost", 2),
     ("lightgbm", 4), ("xgboost", 2), ("lightgbm", 5), ("catboost", 3), ("lr", 2), ("rf", 1),
 )  # fmt: skip
 

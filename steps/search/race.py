@@ -251,7 +251,7 @@ class Search:
         """A worker's outcome as a candidate; the best one's losses are left for those that come."""
         spec: Spec = finished.key[1]
         outcome = finished.outcome
-        if outcome.out_of_fold is not None:
+        if outcome.out_of_fold is not None and not spec.bases:  # held against a stack, every base would be behind
             loss = outcome.figures["log_loss"]
             if self._best is None or loss < self._best[0]:
                 self._best = (loss, f"best-{spec.model}-{spec.number}.npy")
