@@ -89,8 +89,7 @@ class LightGBM:
             if sight.is_over() or _is_past(curve, sight.patience):
                 raise lightgbm.callback.EarlyStopException(len(curve) - 1, seen.evaluation_result_list)
 
-        booster = lightgbm.train(settings, learn, sight.rounds, valid_sets=[watch], callbacks=[look])
-        self.booster = booster
+        self.booster = lightgbm.train(settings, learn, sight.rounds, valid_sets=[watch], callbacks=[look])
         self.curve = np.array(curve)
 
     def cut(self, rounds: int) -> None:
@@ -269,14 +268,7 @@ def _is_past(curve: Sequence[float], patience: int) -> bool:
     """Whether the last `patience` rounds brought nothing better than those before."""
     if len(curve) <= patience:
         return False
-    # the lists come from the libraries: only their ends are looked at, a look must not cost more the longer they are
-    return min(curve[-patience:]) >= min(curve[:-patience]) if len(curve) < 4 * patience else _is_flat(curve, patience)
-
-
-def _is_flat(curve: Sequence[float], patience: int) -> bool:
-    """`_is_past` by numpy, for long curves."""
-    values = np.asarray(curve)
-    return bool(values[-patience:].min() >= values[:-patience].min())
+    return min(curve[-patience:]) >= min(curve[:-patience])
 
 
 def _two_columns(scores: Any) -> Matrix:

@@ -13,7 +13,8 @@ from steps.judging.metrics import gain
 from steps.judging.words import printable
 
 BLEND = "blend"
-LEAST_MS = 0.01  # times below are not told apart, as in the search
+COMPOSED = (BLEND, "stack")  # made of other candidates, and weighed against the best single one
+LEAST_MS = 0.01  # times below are not told apart
 Candidate = Mapping[str, Any]
 
 
@@ -64,8 +65,12 @@ def name(candidate: Candidate) -> str:
 
 def priced(one: Candidate, among: Sequence[Candidate], price: float) -> float:
     """The log loss with the price of the time that a row takes, as the search weighs it."""
-    fastest = min(max(other["latency_ms"], LEAST_MS) for other in among)
-    return float(one["log_loss"]) * (1 + price * math.log2(max(one["latency_ms"], LEAST_MS) / fastest))
+    return with_price(one["log_loss"], one["latency_ms"], [other["latency_ms"] for other in among], price)
+
+
+def with_price(log_loss: float, cost: float, costs: Sequence[float], price: float) -> float:
+    """A log loss that pays `price` of itself for each doubling of the lowest cost, a row's time or a size."""
+    return float(log_loss) * (1 + price * math.log2(max(cost, LEAST_MS) / max(min(costs), LEAST_MS)))
 
 
 def chosen(stated: Mapping[str, Any]) -> Candidate:

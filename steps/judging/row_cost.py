@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steps.judging import frontier
-from steps.judging.frontier import BLEND, LEAST_MS, Candidate, priced
+from steps.judging.frontier import COMPOSED, LEAST_MS, Candidate, priced
 from steps.judging.words import NAMES, THIN_SPACE, count, counted, number, percent, printable
 
 SAME_TIME = 0.05  # by how much two times may differ that are called the same
@@ -15,9 +15,9 @@ Doc = Mapping[str, Any]
 
 RULE = (
     "The rule: the candidate that is best by {metric} and those that fall short of it by no more than luck over the "
-    "folds are equals. Of equals, the one with the lowest log loss is taken, {price}. A blend is taken where it is "
-    "ahead after that too, surely so in resamples of the training rows, and as good by {metric}. All of this is "
-    "cross-validated on the training file; the test file has no part in it."
+    "folds are equals. Of equals, the one with the lowest log loss is taken, {price}. A blend or a stack is taken "
+    "where it is ahead after that too, surely so in resamples of the training rows, and as good by {metric}. All of "
+    "this is cross-validated on the training file; the test file has no part in it."
 )
 MEASURED = (
     "The time is that of one row sent alone, on the scoring path that serves the model, measured on the machine that "
@@ -84,8 +84,8 @@ def sentences(stated: Mapping[str, Any]) -> list[str]:
         within = "the chosen one is" if leader is chosen else f"{leader['name']} is"
         said.append(f"That is longer than max_latency_ms allows ({limit}); of those within it, {within} the best.")
     others = [each for each in quick if each is not chosen]
-    if chosen["model"] == BLEND:  # the search weighs a blend against the best single candidate
-        others = [each for each in others if each["model"] != BLEND] or others
+    if chosen["model"] in COMPOSED:
+        others = [each for each in others if each["model"] not in COMPOSED] or others
     if others:
         cheapest = min(others, key=lambda each: priced(each, quick, stated["latency_price"]))
         said.append(_why(chosen, cheapest if leader is chosen else leader, quick, stated))
@@ -147,8 +147,8 @@ def _why(chosen: Candidate, other: Candidate, quick: Sequence[Candidate], stated
     if preferred is chosen:
         return f"{said}. So {chosen['name']} is taken."
     reason = f"{other['name']} falls short by {NAMES[stated['metric']]}, by more than luck"
-    if other["model"] == BLEND:
-        reason = "what the blend gains may be luck"
+    if other["model"] in COMPOSED:
+        reason = f"what the {other['model']} gains may be luck"
     again = ", or a row took too long when it was measured again" if stated["max_latency_ms"] else ""
     return f"{said}. But {reason}{again}, so {chosen['name']} is taken."
 

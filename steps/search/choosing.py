@@ -15,7 +15,6 @@ drawn and are judged on the others, since the best of many single candidates is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import Problem, TrainingRefusedError
+from steps.judging.frontier import COMPOSED, with_price
 from steps.judging.metrics import better, gain, log_losses
 from steps.records import SearchPlan
 from steps.search.outcome import TIME_LIMIT
@@ -34,8 +34,6 @@ RESAMPLES = (200, 1000)  # the fewer, the more rows: the answer is plain there
 WORK = 10_000_000  # rows x resamples
 SURE = 0.9  # share of the resamples in which a stack has to be better: its own bases make it look a little too good
 OFTEN = 0.6  # the same for a blend, whose rival is what would have been chosen on the same rows
-COMPOSED = (BLEND, STACK)
-LEAST_MS = 0.01  # times below are not told apart
 
 
 @dataclass(frozen=True)
@@ -97,12 +95,8 @@ def priced(one: Ranked, among: Sequence[Ranked], plan: SearchPlan) -> float:
 
     Where a number of candidates was asked for, sizes stand for times: they are the same in every run.
     """
-
-    def cost(of: Ranked) -> float:
-        return of.tried.outcome.pipeline_bytes if plan.candidates else max(of.latency_ms, LEAST_MS)
-
-    doublings = math.log2(max(cost(one), LEAST_MS) / max(min(map(cost, among)), LEAST_MS))
-    return one.figures["log_loss"] * (1 + plan.latency_price * doublings)
+    costs = {id(of): float(of.tried.outcome.pipeline_bytes) if plan.candidates else of.latency_ms for of in among}
+    return with_price(one.figures["log_loss"], costs[id(one)], [*costs.values()], plan.latency_price)
 
 
 def is_quick(latency_ms: float, plan: SearchPlan) -> bool:

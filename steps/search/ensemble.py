@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-LARGEST = 10  # candidates that may take part, the best by log loss
+LARGEST = 10  # candidates that a blend may hold, those with the largest weights
 SMALL = 3  # in a blend for those who mind its size
 POOL, FEWEST = 24, 4  # candidates that halves are drawn from, and in a half at least
 RESAMPLES, WORK = (5, 25), 10_000_000  # the fewer, the more rows and candidates
@@ -38,7 +38,12 @@ class Blended:
 
 
 def bagged(y: np.ndarray[Any, Any], out_of_fold: Sequence[np.ndarray[Any, Any]], most: int = LARGEST) -> Blended:
-    """Weights chosen on resamples of the rows and halves of the candidates, and averaged; arguments of `weights_of`.
+    """Weights chosen on resamples of the rows and halves of the candidates, and averaged.
+
+    Args:
+        y: int64 (n_rows,) positions of the classes.
+        out_of_fold: probabilities (n_rows, n_classes) of each candidate.
+        most: different candidates that may have a weight.
 
     Source: the same paper's bagged ensemble selection; one candidate that was lucky is not in every half.
     """
@@ -67,31 +72,11 @@ def bagged(y: np.ndarray[Any, Any], out_of_fold: Sequence[np.ndarray[Any, Any]],
     return Blended({at: kept[at] / whole for at in sorted(kept)}, won / resamples)
 
 
-def weights_of(
-    y: np.ndarray[Any, Any], out_of_fold: Sequence[np.ndarray[Any, Any]], most: int = LARGEST
-) -> dict[int, float]:
-    """Choose weights that lower the out-of-fold log loss.
-
-    Args:
-        y: int64 (n_rows,) positions of the classes.
-        out_of_fold: probabilities (n_rows, n_classes) of each candidate.
-        most: different candidates that may have a weight.
-
-    Returns:
-        Weight by position of the candidate, those above 0 only, adding up to 1, in the order of the candidates.
-    """
-    rows = np.arange(len(y))
-    right = np.array([scores[rows, y] for scores in out_of_fold])  # all that log loss looks at
-    return _greedy(right, sorted(range(len(right)), key=lambda at: _log_loss(right[at]))[:LARGEST], most)
-
-
-def _greedy(right: np.ndarray[Any, Any], pool: list[int], most: int = LARGEST) -> dict[int, float]:
+def _greedy(right: np.ndarray[Any, Any], pool: list[int]) -> dict[int, float]:
     """Weights by position; `right` (n_candidates, n_rows) is what was said of the true classes, `pool` best first."""
     drawn = [pool[0]]
     total, loss = right[pool[0]].copy(), _log_loss(right[pool[0]])
     while len(drawn) < STEPS:
-        if len(set(drawn)) == most:
-            pool = sorted(set(drawn))
         found = [_log_loss((total + right[at]) / (len(drawn) + 1)) for at in pool]
         best = int(np.argmin(found))
         if found[best] > loss - LEAST_GAIN:

@@ -83,6 +83,13 @@ ORDER = (
     ("lightgbm", 4), ("xgboost", 2), ("lightgbm", 5), ("catboost", 3), ("lr", 2), ("rf", 1),
 )  # fmt: skip
 
+_FOREST = {
+    "n_estimators": ("choice", (100,)),
+    "min_samples_leaf": ("int", 1, 16, True),
+    "max_features": ("float", 0.15, 1.0, False),
+    "criterion": ("choice", ("gini", "entropy")),
+}
+
 # What further candidates are drawn from, as `steps.search.learners.Learner.space`; other learners bring PyCaret's.
 SPACES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "lightgbm": {
@@ -118,18 +125,8 @@ SPACES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "one_hot_max_size": ("int", 3, 30, True),
     },
     "lr": {"C": ("float", 1e-3, 30.0, True), FEATURES: ("choice", (PLAIN, SPLINES))},
-    "et": {
-        "n_estimators": ("choice", (100,)),
-        "min_samples_leaf": ("int", 1, 16, True),
-        "max_features": ("float", 0.15, 1.0, False),
-        "criterion": ("choice", ("gini", "entropy")),
-    },
-    "rf": {
-        "n_estimators": ("choice", (100,)),
-        "min_samples_leaf": ("int", 1, 16, True),
-        "max_features": ("float", 0.15, 1.0, False),
-        "criterion": ("choice", ("gini", "entropy")),
-    },
+    "et": _FOREST,
+    "rf": _FOREST,
 }
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from steps.search.ensemble import LARGEST, weights_of
+from steps.search.ensemble import LARGEST, POOL, bagged
 
 RANDOM = np.random.default_rng(0)
 Y = RANDOM.integers(0, 2, 400)
@@ -19,7 +19,7 @@ def test_classifiers_that_err_differently_are_blended_and_gain():
     """Two equally good ones with noise of their own share the weight, and their mean is better than either."""
     parts = [scores(1.5, 1), scores(1.5, 2)]
 
-    weights = weights_of(Y, parts)
+    weights = bagged(Y, parts).weights
 
     assert sum(weights.values()) == pytest.approx(1)
     assert set(weights) == {0, 1}
@@ -31,12 +31,15 @@ def test_a_classifier_that_adds_nothing_gets_no_weight():
     """Noise beside a good classifier is left out."""
     noise = np.full((len(Y), 2), 0.5)
 
-    assert weights_of(Y, [noise, scores(0.7, 1)]) == {1: 1.0}
+    assert bagged(Y, [noise, scores(0.7, 1)]).weights == {1: 1.0}
 
 
 def test_only_the_best_may_take_part():
-    """The eleventh best has no weight, whatever it would add."""
-    parts = [scores(1.5 + at / 50, at) for at in range(LARGEST + 5)]
-    worst = sorted(range(len(parts)), key=lambda at: log_loss(Y, parts[at]))[LARGEST:]
+    """The one behind the pool has no weight, whatever it would add; and no more have one than a blend may hold."""
+    parts = [scores(1.5 + at / 50, at) for at in range(POOL + 5)]
+    worst = sorted(range(len(parts)), key=lambda at: log_loss(Y, parts[at]))[POOL:]
 
-    assert not set(worst) & set(weights_of(Y, parts))
+    weights = bagged(Y, parts).weights
+
+    assert not set(worst) & set(weights)
+    assert len(weights) <= LARGEST
