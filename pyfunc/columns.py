@@ -1,0 +1,34 @@
+"""Rows as columns of plain arrays, the form between the schema's gate and a compiled model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+MISSING = -1  # code of a missing text
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Texts (n_rows,) as places in a list of different ones.
+
+    Attributes:
+        codes: integers (n_rows,); `MISSING` where there is no text.
+        texts: the different texts; not all of them have to occur.
+    """
+
+    codes: np.ndarray[Any, Any]
+    texts: Sequence[str]
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.codes)
+
+
+# By kind: number and boolean float64 (n_rows,) with NaN for missing; datetime datetime64[ns] (n_rows,) in UTC with NaT;
+# category and text `Coded`. The same cell alone: float (NaN), `numpy.datetime64` (NaT), str or None.
+Column = np.ndarray[Any, Any] | Coded
+Cell = float | str | np.datetime64 | None
