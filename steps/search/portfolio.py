@@ -83,6 +83,10 @@ ORDER = (
     ("lightgbm", 4), ("xgboost", 2), ("lightgbm", 5), ("catboost", 3), ("lr", 2), ("rf", 1),
 )  # fmt: skip
 
+# CatBoost's counts of labels in an order of the rows are what learns from categories of thousands of levels: with eight
+# columns of 5,000 levels (20,000 rows) log loss 0.536, LightGBM's 0.614 is the constant answer's.
+ORDER_OF_MANY_LEVELS = (("catboost", 2), *(one for one in ORDER if one != ("catboost", 2)))
+
 _FOREST = {
     "n_estimators": ("choice", (100,)),
     "min_samples_leaf": ("int", 1, 16, True),

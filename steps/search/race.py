@@ -84,6 +84,7 @@ class Search:
     table: Table = field(init=False)
     _best: tuple[float, str] | None = None  # the lowest log loss, and the file with that of each row
     _ahead: str | None = None  # the file of those losses that candidates are held against
+    _has_many_levels: bool = False
 
     def __post_init__(self) -> None:
         folds = table.folds_for(self.y)
@@ -105,7 +106,7 @@ class Search:
         """
         with Pool(self.folder, budget.cores()) as pool:
             pool.start(workers.hello, limit_s=budget.START_LIMIT_S)
-            table.lay_out(self.folder, self.frame, self.table)
+            self._has_many_levels = table.lay_out(self.folder, self.frame, self.table)
             list(pool.next(time.monotonic() + budget.START_LIMIT_S))
             yield from self._run(pool, tick)
 
@@ -167,7 +168,7 @@ class Search:
 
     def _run(self, pool: Pool, tick: Callable[[float], None]) -> Iterator[Tried]:
         """Hand out, wait, tell; see the module."""
-        schedule = Schedule(self.plan, len(self.y))
+        schedule = Schedule(self.plan, len(self.y), has_many_levels=self._has_many_levels)
         deadline = None if self.plan.candidates else time.monotonic() + self.plan.budget_s
         unprepared = needs_pycaret(self.plan) if self._is_light() else []
         ready = {NATIVE}

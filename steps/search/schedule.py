@@ -13,7 +13,7 @@ from typing import Any
 
 from steps.records import SearchPlan
 from steps.search.learners import NATIVE, variant_of
-from steps.search.portfolio import BAGGED, ORDER, SPACES, STACK, STACKS, Spec, first
+from steps.search.portfolio import BAGGED, ORDER, ORDER_OF_MANY_LEVELS, SPACES, STACK, STACKS, Spec, first
 from steps.search.tuning import Space, Tuner
 
 WAVE = 4  # candidates that are chosen together where their number is given
@@ -45,10 +45,12 @@ class Schedule:
     Args:
         plan: which learners, and what limits the search.
         rows: of the training table.
+        has_many_levels: whether most of its columns are categories of very many levels.
     """
 
-    def __init__(self, plan: SearchPlan, rows: int) -> None:
+    def __init__(self, plan: SearchPlan, rows: int, *, has_many_levels: bool = False) -> None:
         self.plan = plan
+        self.first = ORDER_OF_MANY_LEVELS if has_many_levels else ORDER
         self.stacks = list(enumerate(STACKS)) if plan.blend and rows >= STACK_ROWS else []
         self.waiting = self._opening()
         self.spaces: dict[str, Space] = dict(SPACES)
@@ -63,7 +65,7 @@ class Schedule:
         """The portfolios: in the order that is known to be good, or by turns where learners were named."""
         if self.plan.blend:
             known = {(spec.model, spec.number): spec for model in self.plan.models for spec in first(model)}
-            return [known[one] for one in ORDER]
+            return [known[one] for one in self.first]
         listed = [first(model) for model in self.plan.models]
         return [specs[at] for at in range(max(map(len, listed))) for specs in listed if at < len(specs)]
 

@@ -30,6 +30,7 @@ LARGE, HUGE = 20_000, 200_000  # rows from which on so many folds, each of many 
 SEVERAL_CLASSES_LARGE = 6_000  # the same for more than two classes, which cost a tree each
 CELLS_A_SECOND = 300_000  # of budget: what is beyond would be read, predicted and judged, and hardly learned from
 LEAST_KEPT = 50_000  # rows, however short the budget
+MANY_LEVELS = 100  # of a category: splits between them find nothing but luck
 LOOKS, LOOK_S = 30, 0.15  # a row's time is the median of so many calls, fewer where they take longer than that together
 
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -108,16 +109,21 @@ def splits_of(y: np.ndarray[Any, Any], folds: int, seed: int) -> list[Split]:
     return list(splitter.split(np.zeros(len(y)), y))
 
 
-def lay_out(folder: Path, frame: pd.DataFrame, table: Table) -> None:
+def lay_out(folder: Path, frame: pd.DataFrame, table: Table) -> bool:
     """Write what the workers read: the table, the frame, and the matrix that boosters learn on.
 
     The matrix knows no labels, so one serves every fold; workers map it into memory and share it.
+
+    Returns:
+        Whether most columns are categories of very many levels.
     """
     steps = Pipeline([("columns", Columns(table.schema.texts, keep_texts=True)), ("codes", Codes())])
     np.save(folder / NATIVE_MATRIX, steps.fit_transform(frame))
     (folder / NATIVE_STEPS).write_bytes(cloudpickle.dumps(steps))
     (folder / FRAME).write_bytes(pickle.dumps(frame))
     (folder / TABLE).write_bytes(pickle.dumps(table))
+    many = [levels for levels in steps[-1].levels_.values() if len(levels) > MANY_LEVELS]
+    return 2 * len(many) > frame.shape[1]
 
 
 def read(folder: Path, name: str) -> Any:

@@ -50,6 +50,14 @@ def test_a_search_over_everything_begins_in_its_known_order():
     assert found[0].hyperparameters["num_leaves"] == 31
 
 
+def test_categories_of_very_many_levels_are_met_by_catboost_first():
+    """The others learn next to nothing from them, and a short budget may be over before its usual turn."""
+    found = drain(Schedule(EVERYTHING, ROWS, has_many_levels=True), most=len(ORDER))
+
+    assert names(found)[:2] == [("catboost", 2), ORDER[0]]
+    assert sorted(names(found)) == sorted(ORDER)
+
+
 def test_what_is_not_prepared_yet_is_passed_over_and_comes_later():
     """Boosters go ahead while PyCaret is set up; then the linear model is first, as listed."""
     schedule = Schedule(EVERYTHING, ROWS)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from pyfunc.cells import Kind
+from pyfunc.schema import Column, InputSchema, Target
 from steps.records import SearchPlan
-from steps.search.table import CELLS_A_SECOND, LEAST_KEPT, rows_for
+from steps.search.table import CELLS_A_SECOND, LEAST_KEPT, MANY_LEVELS, Table, lay_out, rows_for
 
 PLAN = SearchPlan("roc_auc", ("lightgbm",), 10.0, 1, 0.5)
 Y = np.repeat([0, 1, 2], [3 * LEAST_KEPT, LEAST_KEPT, 4])  # four times the least, and a class of four rows
@@ -56,3 +59,15 @@ def test_rows_go_with_the_budget_and_against_the_columns(budget_s, columns):
 def test_a_budget_for_more_rows_than_there_are_is_for_all():
     """Few columns in a table of many rows: nothing is left out."""
     assert len(rows_for(Y, 2, PLAN)) == len(Y)
+
+
+@pytest.mark.parametrize(("many", "few"), [(2, 1), (1, 1), (1, 2)])
+def test_most_columns_of_many_levels_are_noticed(tmp_path, many, few):
+    """More than half of the columns, not just some."""
+    rows = np.arange(2 * (MANY_LEVELS + 1))
+    columns = {f"many {at}": [f"level {row // 2}" for row in rows] for at in range(many)}
+    columns |= {f"few {at}": [f"level {row % MANY_LEVELS}" for row in rows] for at in range(few)}
+    frame = pd.DataFrame(columns)
+    schema = InputSchema(tuple(Column(name, Kind.CATEGORY) for name in frame), Target("label", ("no", "yes")))
+
+    assert lay_out(tmp_path, frame, Table(rows % 2, 2, 1, schema, 0.5, frame.head(1))) == (many > few)
