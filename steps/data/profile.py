@@ -160,8 +160,8 @@ def labels_of(column: pd.Series) -> Labels:
     numbers, wrong = convert(column, Kind.NUMBER)
     present = numbers.dropna()
     if not wrong and len(present) and (present % 1 == 0).all() and not _has_leading_zero(texts):
-        whole = [None if pd.isna(number) else cells.text_of(number) for number in numbers]
-        return Labels(np.array(whole, dtype=object), integer=True)
+        whole = numbers.map({number: cells.text_of(number) for number in present.unique()})
+        return Labels(whole.astype(object).where(numbers.notna(), None).to_numpy(), integer=True)
     return Labels(texts, integer=False)
 
 

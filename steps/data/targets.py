@@ -170,5 +170,7 @@ def _file(names: Collection[str]) -> str:
 
 
 def _distinct(column: pd.Series) -> int:
-    """How many different texts a column holds."""
+    """How many different texts a column holds; different numbers have different texts."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        return int(column.nunique())
     return int(convert(column, Kind.CATEGORY)[0].nunique())
