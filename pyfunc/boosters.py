@@ -5,6 +5,7 @@ They learn on the matrix of `pyfunc.codes.Codes`: float64 with NaN for what is m
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import numpy as np
 NO_CATEGORY = -1  # a category that is missing, or that training has not seen, for libraries that take whole numbers
 MISSING = -1e9  # what forests see in the place of a gap: below all that numbers and codes are likely to be
 TREES_AT_ONCE = 10  # between two looks at the clock
+CELLS_AT_ONCE = 5_000_000  # leaves of rows, of 8 bytes each
+MOST_MARGIN = 700.0  # beyond it float64 has no power of e
 DOUBT = 0.5  # votes for all classes alike: a class without a vote in a hundred trees is not impossible
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -106,6 +109,8 @@ class LightGBM:
 class XGBoost:
     """XGBoost, by its own training loop."""
 
+    _said: Any = None  # also of boosters that were pickled before it was kept
+
     def __init__(self, sight: Sight, parameters: Mapping[str, Any]) -> None:
         import xgboost  # noqa: PLC0415
 
@@ -131,10 +136,10 @@ class XGBoost:
                 curve.append(next(iter(evals_log["watch"].values()))[-1])
                 return sight.is_over() or _is_past(curve, sight.patience)
 
-        watch = self._data(sight.watch, sight.y_watch)
+        watch = self.data(sight.watch, sight.y_watch)
         self.booster = xgboost.train(
             settings,
-            self._data(sight.learn, sight.y_learn),
+            self.data(sight.learn, sight.y_learn),
             sight.rounds,
             evals=[(watch, "watch")],
             callbacks=[Look()],
@@ -142,7 +147,7 @@ class XGBoost:
         )
         self.curve = np.array(curve)
 
-    def _data(self, matrix: Matrix, y: np.ndarray[Any, Any] | None = None) -> Any:
+    def data(self, matrix: Matrix, y: np.ndarray[Any, Any] | None = None) -> Any:
         """Rows as XGBoost takes them."""
         import xgboost  # noqa: PLC0415
 
@@ -151,10 +156,44 @@ class XGBoost:
     def cut(self, rounds: int) -> None:
         """Forget all rounds after the first ones."""
         self.booster = self.booster[:rounds]
+        self._said = None
 
     def predict_proba(self, matrix: Matrix) -> Matrix:
         """Probabilities (n_rows, n_classes)."""
-        return _two_columns(self.booster.predict(self._data(matrix)))
+        return probabilities_of(self.margins(matrix))
+
+    def margins(self, matrix: Matrix) -> Matrix:
+        """Sums of the leaves (n_rows, n_margins) in float64.
+
+        XGBoost's own are float32, whose last digits hang on the order of the trees, and so on the program that adds.
+        """
+        leaves, starts, base = self.said()
+        margins = np.tile(base, (len(matrix), 1))
+        chunk = max(1, CELLS_AT_ONCE // len(starts))
+        for first in range(0, len(matrix), chunk):
+            found = self.booster.predict(self.data(matrix[first : first + chunk]), pred_leaf=True, strict_shape=True)
+            values = leaves[found.reshape(len(found), -1).astype(np.int64) + starts]
+            margins[first : first + chunk] += values.reshape(len(found), -1, len(base)).sum(axis=1)
+        return margins
+
+    def said(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """What nodes say: all of them, tree by tree; where each tree starts; and before any tree (n_margins,)."""
+        if self._said is None:
+            learner = json.loads(self.booster.save_raw("json"))["learner"]
+            trees = learner["gradient_booster"]["model"]["trees"]
+            sizes = [len(tree["split_conditions"]) for tree in trees]
+            nodes = np.concatenate([np.array(tree["split_conditions"], dtype=np.float32) for tree in trees])
+            stated = np.array(json.loads(learner["learner_model_param"]["base_score"]), dtype=np.float32)
+            base = stated.astype(np.float64).ravel()
+            is_two = learner["objective"]["name"] == "binary:logistic"
+            self._said = (
+                nodes.astype(np.float64), np.cumsum([0, *sizes[:-1]]), np.log(base / (1 - base)) if is_two else base
+            )  # fmt: skip
+        return self._said
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be read off the booster."""
+        return {**self.__dict__, "_said": None}
 
 
 class CatBoost:
@@ -185,11 +224,11 @@ class CatBoost:
         }
         self.booster = catboost.CatBoostClassifier(**settings)
         self.booster.fit(
-            self._data(sight.learn, sight.y_learn), eval_set=self._data(sight.watch, sight.y_watch), callbacks=[Look()]
+            self.data(sight.learn, sight.y_learn), eval_set=self.data(sight.watch, sight.y_watch), callbacks=[Look()]
         )
         self.curve = np.array(self.booster.evals_result_["validation"][metric])
 
-    def _data(self, matrix: Matrix, y: np.ndarray[Any, Any] | None = None) -> Any:
+    def data(self, matrix: Matrix, y: np.ndarray[Any, Any] | None = None) -> Any:
         """Rows as CatBoost takes them."""
         import catboost  # noqa: PLC0415
 
@@ -207,7 +246,7 @@ class CatBoost:
 
     def predict_proba(self, matrix: Matrix) -> Matrix:
         """Probabilities (n_rows, n_classes)."""
-        return np.asarray(self.booster.predict_proba(self._data(matrix), thread_count=1), dtype=np.float64)
+        return np.asarray(self.booster.predict_proba(self.data(matrix), thread_count=1), dtype=np.float64)
 
 
 class Forest:
@@ -217,7 +256,7 @@ class Forest:
         given = dict(parameters)
         most = min(int(given.pop("n_estimators")), sight.rounds)
         forest = make(n_estimators=0, warm_start=True, random_state=sight.seed, n_jobs=1, **given)
-        learn = _filled(sight.learn)
+        learn = filled(sight.learn)
         while forest.n_estimators < most and not (forest.n_estimators and sight.is_over()):
             forest.n_estimators = min(most, forest.n_estimators + TREES_AT_ONCE)
             forest.fit(learn, sight.y_learn)
@@ -233,12 +272,16 @@ class Forest:
 
     def predict_proba(self, matrix: Matrix) -> Matrix:
         """Probabilities (n_rows, n_classes)."""
-        rows = _filled(matrix)
+        rows = filled(matrix)
         votes = np.full((len(rows), self.classes), DOUBT / self.classes)
         for tree in self.trees:
             shares = tree.predict(rows).reshape(len(rows), -1)
             votes[:, self.places] += shares / shares.sum(axis=1, keepdims=True)
         return votes / (len(self.trees) + DOUBT)
+
+    def mean_of(self, votes: Matrix) -> Matrix:
+        """The probabilities that the sums of all trees' shares mean."""
+        return (votes + DOUBT / self.classes) / (len(self.trees) + DOUBT)
 
 
 def _extra_trees(sight: Sight, parameters: Mapping[str, Any]) -> Grown:
@@ -271,12 +314,21 @@ def _is_past(curve: Sequence[float], patience: int) -> bool:
     return min(curve[-patience:]) >= min(curve[:-patience])
 
 
+def probabilities_of(margins: Matrix) -> Matrix:
+    """Probabilities (n_rows, n_classes) of margins (n_rows, n_classes), or (n_rows, 1) for the second of two."""
+    if margins.shape[1] == 1:
+        second = 1 / (1 + np.exp(-np.clip(margins, -MOST_MARGIN, MOST_MARGIN)))
+        return np.hstack([1 - second, second])
+    powers = np.exp(margins - margins.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
 def _two_columns(scores: Any) -> Matrix:
     """Probabilities (n_rows, n_classes) where a library gives those of the second class alone."""
     found = np.asarray(scores, dtype=np.float64)
     return np.column_stack([1 - found, found]) if found.ndim == 1 else found
 
 
-def _filled(matrix: Matrix) -> np.ndarray[Any, np.dtype[np.float32]]:
+def filled(matrix: Matrix) -> np.ndarray[Any, np.dtype[np.float32]]:
     """The matrix as scikit-learn's trees take it."""
     return np.ascontiguousarray(np.nan_to_num(matrix, nan=MISSING), dtype=np.float32)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
+from pyfunc.recalibration import Recalibration
 from pyfunc.texts import TextFeatures
 
+__all__ = ["Blend", "Calibrated", "Columns", "Matrix", "Recalibration", "smooth_columns"]
+
 FEW_VALUES = 10  # a column with no more holds steps, and no curve is laid through them
-LEAST_SAID = 1e-6  # probabilities are kept this far from 0 and 1 where their logarithm is taken
 
 
 class Columns(BaseEstimator, TransformerMixin):
@@ -126,32 +126,6 @@ class Blend(BaseEstimator, ClassifierMixin):
             for weight, classifier in classifiers:
                 total = total + weight * classifier.predict_proba(matrix)
         return np.asarray(total, dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Recalibration:
-    """A map from probabilities to probabilities, fitted outside of the model. Never changes the order of two rows.
-
-    Attributes:
-        method: `temperature` (any number of classes): log probabilities divided by a number. `sigmoid` (two classes):
-            a line through the logits of the second class. `isotonic` (two classes): straight lines between points.
-        numbers: float64; (1,) the temperature, (2,) slope and intercept, (2, n_points) x and y, both rising.
-    """
-
-    method: str
-    numbers: np.ndarray[Any, np.dtype[np.float64]]
-
-    def __call__(self, scores: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Probabilities (n_rows, n_classes), rows adding up to 1, from others of that shape."""
-        if self.method == "temperature":
-            return np.asarray(softmax(np.log(np.clip(scores, LEAST_SAID, 1)) / self.numbers[0], axis=1))
-        second = scores[:, 1]
-        if self.method == "sigmoid":
-            slope, intercept = self.numbers
-            second = expit(slope * logit(np.clip(second, LEAST_SAID, 1 - LEAST_SAID)) + intercept)
-        else:
-            second = np.interp(second, *self.numbers)
-        return np.column_stack([1 - second, second])
 
 
 class Calibrated(BaseEstimator, ClassifierMixin):

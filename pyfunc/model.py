@@ -19,6 +19,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
 from pyfunc import package
+from pyfunc.enforced import cells_of, columns_of
 from pyfunc.errors import Problem, ProjectError, SchemaMismatchError
 from pyfunc.schema import InputSchema, Notice
 
@@ -87,11 +88,21 @@ class Scorer:
             raise SchemaMismatchError(*error.problems, *problems) from error
         if problems:
             raise SchemaMismatchError(*problems)
-        scores = np.asarray(self.package.pipeline.predict_proba(enforced), dtype=np.float64)
+        scores = self._scores(enforced)
         cut = self.package.threshold if threshold is None else threshold
         answers = answers_of(scores, self.schema, cut)
         answers.index = frame.index
         return answers, notices
+
+    def _scores(self, enforced: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Probabilities (n_rows, n_classes): by the plan where there is one, which is equal to the pipeline."""
+        plan = self.package.plan
+        if plan is None:
+            return np.asarray(self.package.pipeline.predict_proba(enforced), dtype=np.float64)
+        kinds = [column.kind for column in self.schema.columns]
+        if len(enforced) == 1:
+            return plan.score_row(cells_of(enforced, kinds))[np.newaxis]
+        return plan.score(columns_of(enforced, kinds))
 
 
 def threshold_problems(schema: InputSchema, threshold: float | None) -> list[Problem]:

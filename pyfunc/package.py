@@ -1,6 +1,7 @@
-"""The model on disk: `pipeline.pkl`, `schema.json` and the manifest that vouches for them.
+"""The model on disk: `pipeline.pkl`, `schema.json`, where it is compiled its plan, and the manifest for all of them.
 
-Order of loading: manifest, format, hashes, and only then the pickle, because a pickle runs code when it is read.
+Order of loading: manifest, format, hashes, and only then the pickle, because a pickle runs code when it is read. Where
+there is a plan (`pyfunc.compiled`), that answers, and the pickle is not read before somebody asks for the pipeline.
 
 `PACKAGE_FORMAT` goes up when an older reader would misread the directory. The procedure: raise the number, keep a
 reader for the old one (or let it be refused with the command that helps), keep a small model of each format for the
@@ -14,7 +15,9 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,11 +26,14 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 
+from pyfunc.compiled.files import load as load_plan
+from pyfunc.compiled.plan import Plan
 from pyfunc.errors import ArtifactMismatchError, Problem
 from pyfunc.schema import InputSchema
 
-PACKAGE_FORMAT = 2  # 2: schema format 2, and pipelines that may be recalibrated
-READABLE = (1, 2)
+PACKAGE_FORMAT = 3  # 2: schema format 2, and pipelines that may be recalibrated; 3: a plan beside the pipeline
+READABLE = (1, 2, 3)
+COMPILED, BY_PIPELINE = "compiled", "pipeline"  # who answers: `scorer` of the manifest
 MANIFEST, SCHEMA, PIPELINE = "manifest.json", "schema.json", "pipeline.pkl"
 # What a model needs to answer; their exact versions are read from our lock when it is saved.
 NEEDED_LIBRARIES = (
@@ -45,22 +51,51 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True)
 class Package:
-    """A model as loaded: the fitted pipeline, the schema, and the stored threshold (two classes only)."""
+    """A model as loaded: the fitted pipeline, the schema, the stored threshold (two classes only), and the plan."""
 
     pipeline: Classifier
     schema: InputSchema
     threshold: float
     manifest: dict[str, Any]
+    plan: Plan | None = None
 
 
-def save(folder: Path, pipeline: Classifier | bytes, schema: InputSchema, threshold: float, **facts: Any) -> None:
-    """Write a package into an empty folder.
+class Unread:
+    """A pickled pipeline that is read when it is first asked.
 
     Args:
-        folder: exists and is empty.
+        pickled: the bytes, already checked.
+    """
+
+    def __init__(self, pickled: bytes) -> None:
+        self._pickled = pickled
+
+    @cached_property
+    def pipeline(self) -> Classifier:
+        """What the bytes hold."""
+        return read_pipeline(self._pickled)
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """Probabilities (n_rows, n_classes)."""
+        return self.pipeline.predict_proba(frame)
+
+
+def save(
+    folder: Path,
+    pipeline: Classifier | bytes,
+    schema: InputSchema,
+    threshold: float,
+    plan_files: Iterable[str] = (),
+    **facts: Any,
+) -> None:
+    """Write a package into a folder that holds nothing but the files of a plan.
+
+    Args:
+        folder: exists.
         pipeline: fitted, or the bytes that cloudpickle made of it; this package is pickled by reference.
         schema: what the rows must be.
         threshold: from which probability of the positive class on it is predicted; 0 to 1.
+        plan_files: names of the plan's files in the folder; none where the pipeline answers.
         facts: JSON values for the manifest, such as the learner's id.
     """
     pickled = pipeline if isinstance(pipeline, bytes) else cloudpickle.dumps(pipeline)
@@ -69,8 +104,8 @@ def save(folder: Path, pipeline: Classifier | bytes, schema: InputSchema, thresh
     manifest = {
         "format": PACKAGE_FORMAT,
         "threshold": threshold,
-        "scorer": "pipeline",
-        "files": {name: _sha256(folder / name) for name in (PIPELINE, SCHEMA)},
+        "scorer": COMPILED if (listed := list(plan_files)) else BY_PIPELINE,
+        "files": {name: _sha256(folder / name) for name in (PIPELINE, SCHEMA, *listed)},
         "libraries": {name: version(name) for name in NEEDED_LIBRARIES},
         **facts,
     }
@@ -93,18 +128,31 @@ def load(folder: Path) -> Package:
     if number not in READABLE:
         what = f"The model has format {number}; this program reads format {' and '.join(map(str, READABLE))}."
         raise _mismatch("format_unknown", what)
-    damaged = [name for name in (PIPELINE, SCHEMA) if not _is_intact(folder / name, files.get(name))]
+    names = dict.fromkeys((PIPELINE, SCHEMA, *files))
+    damaged = [name for name in names if not _is_intact(folder / name, files.get(name))]
     if damaged:
         raise _mismatch(
             "file_damaged", f"{' and '.join(damaged)} changed after the model was saved, or cannot be read."
         )
-    os.environ.setdefault("PYCARET_CUSTOM_LOGGING_PATH", os.devnull)  # else unpickling writes logs.log where we stand
     try:
         schema = InputSchema.from_dict(json.loads((folder / SCHEMA).read_text(encoding="utf-8")))
     except ValueError as error:
         raise _mismatch("format_unknown", f"The schema is that of another program ({error}).") from error
-    pipeline = cloudpickle.loads((folder / PIPELINE).read_bytes())
-    return Package(pipeline, schema, float(manifest["threshold"]), manifest)
+    pickled, threshold = (folder / PIPELINE).read_bytes(), float(manifest["threshold"])
+    if manifest.get("scorer") != COMPILED:
+        return Package(read_pipeline(pickled), schema, threshold, manifest)
+    try:
+        plan = load_plan(folder)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise _mismatch("plan_unreadable", f"The compiled model cannot be read ({type(error).__name__}).") from error
+    return Package(Unread(pickled), schema, threshold, manifest, plan)
+
+
+def read_pipeline(pickled: bytes) -> Classifier:
+    """A fitted pipeline from bytes that were checked: reading them runs code."""
+    os.environ.setdefault("PYCARET_CUSTOM_LOGGING_PATH", os.devnull)  # else it writes logs.log where we stand
+    pipeline: Classifier = cloudpickle.loads(pickled)
+    return pipeline
 
 
 def requirements(lock: Path) -> list[str]:

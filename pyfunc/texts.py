@@ -19,10 +19,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["MISSING", "NO_LETTERS", "REST", "TextFeatures", "head_of", "often", "words_in"]
 
@@ -92,8 +94,15 @@ class _Texts:
             distinct = [text for text in values if isinstance(text, str)]
             codes = np.array([len(distinct) - 1])
         else:
+            import pandas as pd  # noqa: PLC0415 (compiled models bring codes, and need none)
+
             codes, found = pd.factorize(pd.Series(values, dtype=object))
             distinct = list(found)
+        return cls.coded(codes, distinct)
+
+    @classmethod
+    def coded(cls, codes: np.ndarray[Any, Any], distinct: Sequence[str]) -> _Texts:
+        """The same where each row's place is known."""
         read = [text[:LONGEST_READ] for text in distinct]
         return cls(codes, distinct, read, list(map(words_in, read)), list(map(head_of, read)))
 
@@ -123,6 +132,12 @@ class TextFeatures:
         looked_at = _Texts.of(texts)
         self._learn(looked_at)
         return self._made(looked_at, itself=1)
+
+    def transform_coded(
+        self, codes: np.ndarray[Any, Any], distinct: Sequence[str]
+    ) -> tuple[Floats, np.ndarray[Any, Any]]:
+        """`transform` of texts as places (n_rows,) in a list of different ones, -1 for missing."""
+        return self._made(_Texts.coded(codes, distinct), itself=0)
 
     @property
     def names(self) -> list[str]:

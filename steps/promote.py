@@ -179,7 +179,9 @@ def _decided_in_training(client: MlflowClient, model_uri: str) -> dict[str, str]
         tags = client.get_run(mlflow.models.get_model_info(model_uri).run_id or "").data.tags
     except MlflowException:
         return {}
-    names = (tracking.THRESHOLD, tracking.THRESHOLD_RULE, tracking.CALIBRATION)
+    names = (
+        tracking.THRESHOLD, tracking.THRESHOLD_RULE, tracking.CALIBRATION, tracking.SCORER, tracking.SCORER_REASON,
+    )  # fmt: skip
     return {name: tags[name] for name in names if name in tags}
 
 

@@ -44,6 +44,7 @@ TRAIN_SHA256, TEST_SHA256 = "crisol.train_sha256", "crisol.test_sha256"
 MODEL = "crisol.model"  # id of the learner, such as lightgbm
 MODEL_URI = "crisol.model_uri"
 CALIBRATION = "crisol.calibration"  # none, temperature, sigmoid or isotonic
+SCORER, SCORER_REASON = "crisol.scorer", "crisol.scorer_reason"  # compiled or pipeline, and what was in the way
 THRESHOLD, THRESHOLD_RULE = "crisol.threshold", "crisol.threshold_rule"  # the stored cut and how it was found
 METRIC = "crisol.metric"  # the figure that candidates were ranked by
 STOPPED = "crisol.stopped"  # why a candidate was ended that had not failed

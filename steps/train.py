@@ -88,7 +88,9 @@ def train_into(run: StepRun, dataset: Dataset, options: Mapping[str, str]) -> Ca
         table = leaderboard(ranked, best, plan, _as_stored(settled, stored))
         run.text(table.to_csv(index=False), tracking.LEADERBOARD)
         _log_out_of_fold(run, rows, scores, schema)
-        model_uri = _log_model(settled, schema, plan, dataset.read_as, folder)
+        compiled = search.compiled(settled.tried.pipeline)
+        _tag_scorer(run, compiled)
+        model_uri = _log_model(settled, schema, plan, dataset.read_as, folder, compiled)
     stored["latency_ms"] = latency_ms
     run.metrics({**stored, "candidates": len(ranked), "rows": len(rows)})
     run.tags({tracking.MODEL: best.tried.model, tracking.MODEL_URI: model_uri, **_settled_tags(settled)})
@@ -218,6 +220,15 @@ def _settled_tags(settled: Settled) -> dict[str, str]:
     return tags
 
 
+def _tag_scorer(run: StepRun, compiled: Path | str) -> None:
+    """Say who will answer, and if it is the pipeline, which step was in the way."""
+    if isinstance(compiled, Path):
+        run.tags({tracking.SCORER: package.COMPILED})
+        return
+    log.info("not compiled: %s; the pipeline answers", compiled)
+    run.tags({tracking.SCORER: package.BY_PIPELINE, tracking.SCORER_REASON: compiled})
+
+
 def _log_out_of_fold(
     run: StepRun, rows: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], schema: InputSchema
 ) -> None:
@@ -230,13 +241,20 @@ def _log_out_of_fold(
 
 
 def _log_model(
-    settled: Settled, schema: InputSchema, plan: SearchPlan, read_as: Mapping[str, Any], folder: Path
-) -> str:
-    """Write the package and log it as an MLflow model; its URI."""
+    settled: Settled, schema: InputSchema, plan: SearchPlan, read_as: Mapping[str, Any], folder: Path,
+    compiled: Path | str,
+) -> str:  # fmt: skip
+    """Write the package and log it as an MLflow model; its URI. `compiled`: the folder of its plan, or why not."""
     packaged = folder / "package"
-    packaged.mkdir()
+    if isinstance(compiled, Path):
+        compiled.rename(packaged)
+    else:
+        packaged.mkdir()
+    plan_files = sorted(file.name for file in packaged.iterdir())
     facts = {"model": settled.tried.model, "metric": plan.metric, "read_as": dict(read_as), **settled.facts()}
-    package.save(packaged, settled.tried.pipeline.read_bytes(), schema, settled.threshold, **facts)
+    if isinstance(compiled, str):
+        facts["scorer_reason"] = compiled
+    package.save(packaged, settled.tried.pipeline.read_bytes(), schema, settled.threshold, plan_files, **facts)
     info = mlflow.pyfunc.log_model(
         name="model",
         python_model=str(PROJECT / "pyfunc" / "entry.py"),

@@ -16,7 +16,7 @@ from scipy import optimize
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
-from pyfunc.estimators import LEAST_SAID, Recalibration
+from pyfunc.recalibration import LEAST_SAID, Recalibration
 from steps.judging.metrics import Floats, Ints, log_losses
 
 NONE = "none"

@@ -35,6 +35,7 @@ NO_LIMIT_S = 24 * 3600.0  # for a candidate where their number is given
 LIGHT_CELLS = 100_000  # of the table, a second of budget: larger ones leave no time for PyCaret's preprocessing
 BLEND = "blend"
 BLEND_LIMIT_S = 60.0  # to put fitted candidates together; seconds are usual
+COMPILE_LIMIT_S = 120.0  # to compile the chosen one and to compare it with its pipeline; seconds are usual
 log = logging.getLogger(__name__)
 
 
@@ -155,6 +156,13 @@ class Search:
         """What a row takes, measured while nothing else of the search runs; NaN where it could not be."""
         finished = self._put_together("time of a row", workers.time_row, pipeline.name)
         return float("nan") if finished is None else finished.outcome.latency_ms
+
+    def compiled(self, pipeline: Path) -> Path | str:
+        """The folder with the plan of a fitted pipeline, or why there is none."""
+        with Pool(self.folder, 1) as pool:
+            pool.start(workers.compile_plan, pipeline.name, limit_s=COMPILE_LIMIT_S)
+            (finished,) = pool.next(time.monotonic() + COMPILE_LIMIT_S)
+        return finished.outcome.error or self.folder / workers.PLAN
 
     def _put_together(self, what: str, work: Callable[..., Outcome], *arguments: Any) -> Finished | None:
         """Work on fitted pipelines, in a worker of its own, which can read their pickles; None where it failed."""

@@ -21,14 +21,23 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from pyfunc.bags import thinned
+from pyfunc.compiled import files
+from pyfunc.compiled.checking import SAME, difference, odd_rows
+from pyfunc.compiled.extract import extract
+from pyfunc.compiled.unfit import NotCompiledError
 from pyfunc.estimators import Blend, Calibrated, Recalibration
 from steps.search.attempts import attempt
 from steps.search.outcome import Outcome, write
 from steps.search.table import FRAME, TABLE, Table, read
 
-__all__ = ["CALIBRATED", "Part", "assemble", "attempt", "hello", "main", "prepare", "recalibrate", "time_row"]
+__all__ = [
+    "CALIBRATED", "PLAN", "Part", "assemble", "attempt", "compile_plan", "hello", "main", "prepare", "recalibrate",
+    "time_row",
+]  # fmt: skip
 
 CALIBRATED = "calibrated.pkl"  # the chosen candidate with its map
+PLAN = "plan"  # the folder with the compiled form of the chosen candidate
+CHECKED_ROWS = 20_000  # of the training rows, that it is compared on
 GRACE_S = 5.0  # a worker's own alarm comes this much after the trainer should have ended it
 SET_UP_ROWS = 50_000  # PyCaret's choice of steps needs no more
 Part = tuple[str, str, float]  # a fitted candidate in a blend: file of its pipeline, variant, weight
@@ -88,6 +97,29 @@ def time_row(folder: Path, pipeline: str) -> Outcome:
     """What one row takes through a fitted candidate, on a machine that does nothing else for this search."""
     table: Table = read(folder, TABLE)
     return Outcome(latency_ms=table.latency_ms(read(folder, pipeline)))
+
+
+def compile_plan(folder: Path, pipeline: str) -> Outcome:
+    """Write the plan of a fitted candidate into the folder `PLAN`; with an error where the pipeline has to answer.
+
+    The plan is read back from its files, and answers training rows and odd ones as the pipeline does, or is not used.
+    """
+    table: Table = read(folder, TABLE)
+    fitted = read(folder, pipeline)
+    place = folder / PLAN
+    place.mkdir()
+    try:
+        files.save(extract(fitted, table.schema), place)
+    except NotCompiledError as reason:
+        return Outcome(error=str(reason))
+    plan = files.load(place)
+    frame = read(folder, FRAME)
+    some = thinned(np.arange(len(frame)), table.y, CHECKED_ROWS, table.seed)
+    for rows in (frame.iloc[some], odd_rows(table.schema)):
+        far = difference(plan, fitted, rows, table.schema)
+        if not far <= SAME:
+            return Outcome(error=f"a difference of {far:.1g} between the compiled model and its pipeline")
+    return Outcome(latency_ms=table.latency_ms(fitted, plan))
 
 
 def main(job: Callable[..., Outcome], folder: Path, result: Path, limit_s: float, arguments: tuple[Any, ...]) -> None:

@@ -1,0 +1,144 @@
+"""Columns to the matrix that learners see: what `pyfunc.estimators.Columns` and `pyfunc.codes.Codes` do, on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pyfunc.columns import MISSING, Cell, Coded, Column
+from pyfunc.texts import TextFeatures
+
+NUMBER, CATEGORY, HEAD, TEXT_NUMBER = "number", "category", "head", "text_number"
+YEAR, MONTH, WEEKDAY, HOUR, AGE = "year", "month", "weekday", "hour", "age"
+MOMENTS = (YEAR, MONTH, WEEKDAY, HOUR, AGE)
+EPOCH_YEAR, EPOCH_WEEKDAY = 1970, 3  # 1970-01-01 was a Thursday
+DAY, HOUR_NS = np.timedelta64(1, "D"), 3_600_000_000_000
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the matrix.
+
+    Attributes:
+        at: position of the table's column that it is made from.
+        what: which of the names above.
+        levels: of a category or head: its texts, the place of each is its code; NaN for any other.
+        unseen: the code of texts that are none of the levels; None where they count as missing.
+        place: of a text's number among its numbers.
+        latest: of an age: datetime64[ns] that it is counted back from.
+    """
+
+    at: int
+    what: str
+    levels: tuple[str, ...] = ()
+    unseen: int | None = None
+    place: int = 0
+    latest: np.datetime64 | None = None
+
+    @property
+    def codes(self) -> dict[str, float]:
+        """Code by text."""
+        return {text: float(code) for code, text in enumerate(self.levels)}
+
+
+@dataclass(frozen=True)
+class Features:
+    """All columns of a matrix.
+
+    Args:
+        listed: in the matrix's order.
+        texts: what is made of text columns, by position.
+    """
+
+    listed: tuple[Feature, ...]
+    texts: Mapping[int, TextFeatures] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Look up once what every row needs."""
+        codes = [each.codes for each in self.listed]
+        rest = [np.nan if each.unseen is None else float(each.unseen) for each in self.listed]
+        object.__setattr__(self, "_codes", codes)
+        object.__setattr__(self, "_rest", rest)
+        plain = [(place, each.at) for place, each in enumerate(self.listed) if each.what == NUMBER]
+        object.__setattr__(self, "_numbers", plain)
+        known = [
+            (place, each.at, codes[place].get, rest[place])
+            for place, each in enumerate(self.listed)
+            if each.what == CATEGORY
+        ]
+        object.__setattr__(self, "_categories", known)
+        others = [(place, each) for place, each in enumerate(self.listed) if each.what not in (NUMBER, CATEGORY)]
+        object.__setattr__(self, "_others", others)
+
+    def matrix(self, columns: Sequence[Column]) -> Floats:
+        """The matrix (n_rows, n_features) of columns (`pyfunc.columns`) in the schema's order."""
+        made = np.empty((len(columns[0]), len(self.listed)))
+        said: dict[int, tuple[Floats, Any]] = {}
+        for place, each in enumerate(self.listed):
+            made[:, place] = self._column(place, each, columns[each.at], said)
+        return made
+
+    def row(self, cells: Sequence[Cell]) -> Floats:
+        """The same (n_features,) of one row's cells."""
+        made: list[Any] = [0.0] * len(self.listed)
+        for place, at in self._numbers:  # type: ignore[attr-defined]
+            made[place] = cells[at]
+        for place, at, code, rest in self._categories:  # type: ignore[attr-defined]
+            cell = cells[at]
+            made[place] = np.nan if cell is None else code(cell, rest)
+        said: dict[int, tuple[Floats, Any]] = {}
+        for place, each in self._others:  # type: ignore[attr-defined]
+            made[place] = self._column(place, each, _of_one(cells[each.at]), said)[0]
+        return np.array(made)
+
+    def _column(self, place: int, each: Feature, column: Column, said: dict[int, tuple[Floats, Any]]) -> Any:
+        """One feature (n_rows,)."""
+        if each.what == NUMBER:
+            return column
+        if each.what in MOMENTS:
+            return _moment(column, each)
+        assert isinstance(column, Coded)
+        if each.what == CATEGORY:
+            return self._coded(place, column.codes, column.texts)
+        if each.at not in said:
+            said[each.at] = self.texts[each.at].transform_coded(column.codes, column.texts)
+        numbers, heads = said[each.at]
+        if each.what == TEXT_NUMBER:
+            return numbers[:, each.place]
+        codes = self._codes[place]  # type: ignore[attr-defined]
+        return np.array([codes.get(head, self._rest[place]) for head in heads], dtype=np.float64)  # type: ignore[attr-defined]
+
+    def _coded(self, place: int, codes: Any, texts: Sequence[str]) -> Floats:
+        """Codes of texts: each different one is looked up once."""
+        known, rest = self._codes[place].get, self._rest[place]  # type: ignore[attr-defined]
+        looked_up = np.array([*(known(text, rest) for text in texts), np.nan])  # the last one for what is missing
+        return looked_up[codes]
+
+
+def _of_one(cell: Cell) -> Column:
+    """A cell as a column of one row."""
+    if cell is None:
+        return Coded(np.array([MISSING]), ())
+    return Coded(np.zeros(1, dtype=np.int64), (cell,)) if isinstance(cell, str) else np.array([cell])
+
+
+def _moment(column: Column, each: Feature) -> Floats:
+    """A part of times (n_rows,); NaN where there is none."""
+    assert isinstance(column, np.ndarray)
+    times = column.astype("datetime64[ns]")
+    if each.what == AGE:
+        return (each.latest - times) / DAY  # type: ignore[operator]  # an age has its latest time
+    if each.what == YEAR:
+        part = times.astype("datetime64[Y]").astype(np.int64) + EPOCH_YEAR
+    elif each.what == MONTH:
+        part = times.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    elif each.what == WEEKDAY:
+        part = (times.astype("datetime64[D]").astype(np.int64) + EPOCH_WEEKDAY) % 7
+    else:
+        part = times.astype(np.int64) // HOUR_NS % 24
+    return np.where(np.isnat(times), np.nan, part.astype(np.float64))

@@ -1,0 +1,212 @@
+"""The trees of each library, turned into channels of LightGBM blocks that add up to the same numbers.
+
+Other libraries compare in float32. Rounding to float32 is monotone, so `float32(x) <= t` is `x <= T` for one float64 T.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyfunc.boosters import MISSING, NO_CATEGORY, CatBoost, Forest, LightGBM, XGBoost
+from pyfunc.compiled import lightgbm_text
+from pyfunc.compiled.lightgbm_text import Tree
+from pyfunc.compiled.unfit import NotCompiledError
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Levels = Mapping[int, int]  # by column of the matrix: how many codes a category has
+# CityHash64 (version 1.0) of texts of up to three bytes, which CatBoost knows categories by
+_K2, _K3, _64 = 0x9AE16A3B2F90404F, 0xC949D7C7509E6557, 2**64 - 1
+
+
+def channels_of(member: Any, places: Ints, levels: Levels) -> list[list[str]]:
+    """Blocks of trees by output, in the order of the classes.
+
+    Args:
+        member: a booster or a forest of `pyfunc.boosters`.
+        places: (n_features,) where its features stand in the matrix.
+        levels: of the matrix's categories.
+
+    Raises:
+        NotCompiledError: splits that are no function of single columns.
+    """
+    if isinstance(member, LightGBM):
+        listed = lightgbm_text.blocks(member.booster.model_to_string())
+        outputs = member.booster.num_model_per_iteration()
+        return _dealt([lightgbm_text.moved(block, places) for block in listed], outputs)
+    if isinstance(member, XGBoost):
+        return _of_xgboost(member, places, levels)
+    if isinstance(member, CatBoost):
+        return _of_catboost(member, places, levels)
+    assert isinstance(member, Forest)
+    return _of_forest(member, places)
+
+
+@np.errstate(over="ignore")  # beyond the largest there is infinity
+def at_most(bound: Floats) -> Floats:
+    """The largest float64 (n,) whose float32 is not greater than each bound."""
+    below = bound.astype(np.float32)
+    below = np.where(below.astype(np.float64) > bound, np.nextafter(below, np.float32(-np.inf)), below)
+    above = np.nextafter(below, np.float32(np.inf))
+    middle = below.astype(np.float64) / 2 + above.astype(np.float64) / 2
+    goes_down = middle.astype(np.float32) <= below  # a tie is rounded to the even one
+    return np.where(goes_down, middle, np.nextafter(middle, -np.inf))
+
+
+@np.errstate(over="ignore")
+def less_than(bound: Floats) -> Floats:
+    """The largest float64 (n,) whose float32 is less than each bound, which is a float32."""
+    return at_most(np.nextafter(bound.astype(np.float32), np.float32(-np.inf)).astype(np.float64))
+
+
+def _dealt(blocks: Sequence[str], outputs: int) -> list[list[str]]:
+    """Trees that take turns over the outputs."""
+    return [list(blocks[at::outputs]) for at in range(outputs)]
+
+
+def _of_xgboost(member: XGBoost, places: Ints, levels: Levels) -> list[list[str]]:
+    """Left where a number is less, or a category is not among those listed; what is said before any tree is a tree."""
+    learner = json.loads(member.booster.save_raw("json"))["learner"]
+    _, _, base = member.said()
+    blocks = [_xgboost_tree(tree, places, levels).text() for tree in learner["gradient_booster"]["model"]["trees"]]
+    return [
+        [_constant(said).text(), *trees]
+        for said, trees in zip(base.tolist(), _dealt(blocks, len(base)), strict=True)
+    ]  # fmt: skip
+
+
+def _xgboost_tree(tree: Mapping[str, Any], places: Ints, levels: Levels) -> Tree:
+    """From its JSON."""
+    left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
+    conditions = np.array(tree["split_conditions"], dtype=np.float32).astype(np.float64)
+    feature = places[np.array(tree["split_indices"])]
+    missing_left = np.array(tree["default_left"], dtype=bool)
+    categories: dict[int, list[int]] = {}
+    starts, sizes = tree["categories_segments"], tree["categories_sizes"]
+    swap = np.zeros(len(left), dtype=bool)
+    for place, node in enumerate(tree["categories_nodes"]):
+        listed = tree["categories"][starts[place] : starts[place] + sizes[place]]
+        if missing_left[node]:  # what is listed goes right, and so does nothing else: swapped, a gap stays out
+            categories[node], swap[node] = listed, True
+        else:
+            categories[node] = sorted(set(range(levels[int(feature[node])])) - set(listed))
+    left, right = np.where(swap, right, left), np.where(swap, left, right)
+    return _renumbered(feature, less_than(conditions), missing_left, categories, left, right, conditions)
+
+
+def _of_catboost(member: CatBoost, places: Ints, levels: Levels) -> list[list[str]]:
+    """Trees whose levels ask the same question everywhere."""
+    with tempfile.TemporaryDirectory(prefix="crisol-") as folder:
+        file = Path(folder) / "model.json"
+        member.booster.save_model(str(file), format="json")
+        stated = json.loads(file.read_text())
+    questions = {split["split_type"] for tree in stated["oblivious_trees"] or () for split in tree["splits"] or ()}
+    if not questions <= {"FloatFeature", "OneHotFeature"}:
+        raise NotCompiledError("CatBoost's counts of labels by category")
+    scale, bias = stated["scale_and_bias"]
+    treated = {each["feature_index"]: each["nan_value_treatment"] for each in stated["features_info"]["float_features"]}
+    codes = {_hash(str(code)): code for code in range(NO_CATEGORY, min(MOST_CODES, max(levels.values(), default=0)))}
+    channels: list[list[str]] = [[_constant(each).text()] for each in bias]
+    for tree in stated["oblivious_trees"]:
+        asked = [_question(split, member, treated, codes) for split in tree["splits"] or ()]
+        values = np.array(tree["leaf_values"], dtype=np.float64).reshape(-1, len(bias)) * scale
+        for channel, leaves in zip(channels, values.T, strict=True):
+            channel.append(_oblivious(asked, leaves, places, levels).text())
+    return channels
+
+
+MOST_CODES = 1000  # of three digits
+Question = tuple[int, float | None, bool, int | None]  # feature, border or None, whether a gap is beyond it, code
+
+
+def _question(
+    split: Mapping[str, Any], member: CatBoost, treated: Mapping[int, str], codes: Mapping[int, int]
+) -> Question:
+    """One level of a tree."""
+    if split["split_type"] == "FloatFeature":
+        at = split["float_feature_index"]
+        return member.numbers[at], split["border"], treated.get(at) == "AsTrue", None
+    code = codes.get(split["value"] % 2**32)
+    if code is None:
+        raise NotCompiledError("a category that CatBoost knows by another name")
+    return member.categories[split["cat_feature_index"]], None, False, code
+
+
+def _oblivious(asked: Sequence[Question], leaves: Floats, places: Ints, levels: Levels) -> Tree:
+    """A whole binary tree: node `2^d - 1 + path` asks the d-th question, the answer is a bit of the leaf's number."""
+    depth = len(asked)
+    nodes = 2**depth - 1
+    feature, threshold = np.zeros(nodes, dtype=np.int64), np.zeros(nodes)
+    missing_left, categories = np.ones(nodes, dtype=bool), dict[int, Sequence[int]]()
+    left, right = np.zeros(nodes, dtype=np.int64), np.zeros(nodes, dtype=np.int64)
+    for level, (at, border, gap_is_beyond, code) in enumerate(asked):
+        first, step = 2**level - 1, 2**level
+        for path in range(step):
+            node = first + path
+            below = first + step + path if level + 1 < depth else -(path + 1)
+            beyond = first + 2 * step + path if level + 1 < depth else -(path + step + 1)
+            feature[node] = places[at]
+            left[node], right[node] = below, beyond
+            if border is not None:
+                threshold[node] = at_most(np.array([border]))[0]
+                missing_left[node] = not gap_is_beyond
+            elif code == NO_CATEGORY:
+                categories[node] = range(levels[int(places[at])])
+            else:
+                assert code is not None
+                categories[node] = [code]
+                left[node], right[node] = beyond, below
+    return Tree(feature, threshold, missing_left, categories, left, right, leaves)
+
+
+def _of_forest(member: Forest, places: Ints) -> list[list[str]]:
+    """The share of the second of two classes, or of each class, in each tree's leaf."""
+    channels: list[list[str]] = [[] for _ in range(1 if member.classes == 2 else member.classes)]  # noqa: PLR2004
+    for tree in member.trees:
+        votes = tree.value[:, 0, :]
+        shares = np.zeros((len(votes), member.classes))
+        shares[:, member.places] = votes / votes.sum(axis=1, keepdims=True)
+        inner = tree.feature >= 0
+        feature = places[np.where(inner, tree.feature, 0)]
+        missing_left = tree.threshold >= MISSING
+        for channel, values in zip(channels, shares.T[-len(channels) :], strict=True):
+            made = _renumbered(
+                feature, at_most(tree.threshold), missing_left, {}, tree.children_left, tree.children_right, values
+            )
+            channel.append(made.text())
+    return channels
+
+
+def _renumbered(
+    feature: Ints, threshold: Floats, missing_left: Any, categories: Mapping[int, Sequence[int]], left: Any, right: Any,
+    values: Floats,
+) -> Tree:  # fmt: skip
+    """A tree whose nodes and leaves were numbered together, a leaf's children below 0."""
+    is_leaf = left < 0
+    number = np.where(is_leaf, -np.cumsum(is_leaf), np.cumsum(~is_leaf) - 1)
+    inner = np.flatnonzero(~is_leaf)
+    kept = {int(number[node]): codes for node, codes in categories.items() if not is_leaf[node]}
+    return Tree(
+        feature[inner], threshold[inner], np.asarray(missing_left)[inner], kept, number[left[inner]],
+        number[right[inner]], values[is_leaf],
+    )  # fmt: skip
+
+
+def _constant(value: float) -> Tree:
+    """A tree that says the same of every row."""
+    none = np.zeros(0, dtype=np.int64)
+    return Tree(none, np.zeros(0), np.zeros(0, dtype=bool), {}, none, none, np.array([value]))
+
+
+def _hash(text: str) -> int:
+    """What CatBoost knows a category by: the lower half of the hash of its text, up to three bytes long."""
+    raw = text.encode()
+    first, last = raw[0] + (raw[len(raw) >> 1] << 8), len(raw) + (raw[-1] << 2)
+    mixed = (first * _K2 & _64) ^ (last * _K3 & _64)
+    return ((mixed ^ mixed >> 47) * _K2 & _64) % 2**32

@@ -1,0 +1,5 @@
+"""Why a pipeline is not compiled."""
+
+
+class NotCompiledError(Exception):
+    """The step that stands in the way, in words."""

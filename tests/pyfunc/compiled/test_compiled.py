@@ -1,0 +1,245 @@
+"""Plans answer as their pipelines do, whatever the cells hold, in batches, alone, and read back from their files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from pyfunc import package
+from pyfunc.bags import Bag, Stacked, heard
+from pyfunc.cells import Kind
+from pyfunc.codes import Codes
+from pyfunc.compiled import files
+from pyfunc.compiled.checking import SAME, difference, odd_rows
+from pyfunc.compiled.extract import extract
+from pyfunc.compiled.trees import at_most, less_than
+from pyfunc.compiled.unfit import NotCompiledError
+from pyfunc.errors import ArtifactMismatchError
+from pyfunc.estimators import Blend, Calibrated, Columns, Matrix
+from pyfunc.model import Scorer
+from pyfunc.recalibration import Recalibration
+from pyfunc.schema import Column, InputSchema, Target
+from steps.search.table import splits_of
+
+PROJECT = Path(__file__).parents[3]
+ROWS = 400
+LEARNERS = {
+    "lightgbm": ("lightgbm", {"learning_rate": 0.2, "num_leaves": 8}),
+    "lightgbm extra": ("lightgbm", {"learning_rate": 0.3, "extra_trees": True, "max_cat_to_onehot": 64}),
+    "xgboost": ("xgboost", {"learning_rate": 0.3, "max_depth": 4}),
+    "catboost": ("catboost", {"learning_rate": 0.3, "depth": 4, "boosting_type": "Plain", "one_hot_max_size": 60}),
+    "et": ("et", {"n_estimators": 10, "min_samples_leaf": 3}),
+    "rf": ("rf", {"n_estimators": 10}),
+}
+
+
+def table() -> tuple[pd.DataFrame, InputSchema]:
+    """Enforced rows with gaps, of every kind."""
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame(random.normal(size=(ROWS, 3)) * [1, 1000, 1e-3], columns=["one", "two", "three"])
+    frame["flag"] = random.integers(0, 2, ROWS).astype(float)
+    for name, levels in (("few", 4), ("many", 40)):
+        frame[name] = np.array([f"{name} {at}" for at in range(levels)], dtype=object)[random.integers(0, levels, ROWS)]
+    frame["when"] = pd.Timestamp("2021-03-04 05:06") + pd.to_timedelta(random.integers(0, 10**8, ROWS), "s")
+    frame["says"] = np.array(["Mr. A 12", "Mrs B", "dr C 3", "!"], dtype=object)[random.integers(0, 4, ROWS)]
+    for name in frame:
+        frame.loc[random.random(ROWS) < 0.1, name] = pd.NaT if name == "when" else np.nan
+    kinds = {
+        "flag": Kind.BOOLEAN,
+        "few": Kind.CATEGORY,
+        "many": Kind.CATEGORY,
+        "when": Kind.DATETIME,
+        "says": Kind.TEXT,
+    }
+    columns = []
+    for name in frame:
+        kind = kinds.get(name, Kind.NUMBER)
+        known = tuple(sorted(frame[name].dropna().unique())) if kind is Kind.CATEGORY else ()
+        ends = (float(frame[name].min()), float(frame[name].max())) if kind is Kind.NUMBER else (None, None)
+        columns.append(Column(name, kind, categories=known, minimum=ends[0], maximum=ends[1]))
+    return frame, InputSchema(tuple(columns), Target("label", ("0", "1"), integer=True, positive="1"))
+
+
+FRAME, SCHEMA = table()
+STEPS = Pipeline([("columns", Columns((7,), keep_texts=True)), ("codes", Codes())])
+MATRIX = STEPS.fit_transform(FRAME)
+
+
+def labels(classes: int) -> np.ndarray:
+    """Something to learn."""
+    heard_of = FRAME["one"].fillna(0) + (FRAME["few"] == "few 1") + (FRAME["says"] == "Mrs B") - FRAME["flag"].fillna(0)
+    return np.digitize(heard_of, np.quantile(heard_of, np.linspace(0, 1, classes + 1)[1:-1]))
+
+
+def bagged(learner: str, y: np.ndarray) -> Bag:
+    """Three members."""
+    name, given_to = LEARNERS[learner]
+    wide = [] if name == "catboost" else [5]
+    bag = Bag(name, given_to, STEPS[-1].categories_, wide).fit(MATRIX, y, splits_of(y, 3, 1))
+    bag.out_of_fold = bag.forget()
+    return bag
+
+
+def piped(classifier: object) -> Pipeline:
+    """A pipeline as the search makes it."""
+    return Pipeline([*STEPS.steps, ("model", classifier)])
+
+
+def linear(y: np.ndarray, **drawn: object) -> Pipeline:
+    """A logistic regression behind PyCaret's preprocessing."""
+    with warnings.catch_warnings(action="ignore"):  # importing PyCaret gives many
+        from steps.search.experiment import prepare  # noqa: PLC0415
+
+        prepared = prepare(FRAME, y, "scaled", 1, (7,))
+    matrix = prepared.preprocessing.fit_transform(FRAME, pd.Series(y, name="label"))
+    return Pipeline([*prepared.preprocessing.steps, ("model", prepared.learners["lr"].make(drawn, 1).fit(matrix, y))])
+
+
+def far(pipeline: object, tmp_path: Path, schema: InputSchema = SCHEMA) -> float:
+    """The largest difference, on training rows and on odd ones, of the plan as read from its files."""
+    files.save(extract(pipeline, schema), tmp_path)
+    plan = files.load(tmp_path)
+    return max(difference(plan, pipeline, rows, schema) for rows in (FRAME, odd_rows(schema)))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_a_bag_answers_as_its_pipeline(learner, classes, tmp_path):
+    """Numbers beyond all that was seen, gaps, texts nobody has heard of."""
+    assert far(piped(bagged(learner, labels(classes))), tmp_path) <= SAME
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("features", ["plain", "splines"])
+def test_a_linear_model_answers_as_its_pipeline(features, classes, tmp_path):
+    """Imputed, encoded and scaled by PyCaret, and laid through splines by scikit-learn."""
+    assert far(linear(labels(classes), C=0.5, features=features), tmp_path) <= SAME
+
+
+@pytest.mark.parametrize("method", [("sigmoid", [1.3, -0.2]), ("isotonic", [[0, 0.4, 1], [0.1, 0.5, 0.9]])])
+def test_blends_stacks_and_maps_behind_them_are_compiled_too(method, tmp_path):
+    """All at once."""
+    y = labels(2)
+    bags = {name: bagged(name, y) for name in ("lightgbm", "et")}
+    top = Bag("lightgbm", {"learning_rate": 0.2, "num_leaves": 4}, STEPS[-1].categories_)
+    top.fit(heard(MATRIX, [bag.out_of_fold for bag in bags.values()]), y, splits_of(y, 3, 1)).forget()
+    stacked = Stacked(list(bags.values()), top)
+    other = linear(y)
+    blend = Blend([(STEPS, [(0.5, stacked), (0.2, bags["et"])]), (other[:-1], [(0.3, other[-1])])])
+
+    assert far(Calibrated(blend, Recalibration(method[0], np.array(method[1]))), tmp_path) <= SAME
+
+
+def test_texts_that_are_handed_on_unseen_are_compiled_too(tmp_path):
+    """Where the schema warns of unseen categories only, the pipeline meets them."""
+    schema = InputSchema(SCHEMA.columns, SCHEMA.target, unseen_category="warn")
+
+    assert far(linear(labels(2)), tmp_path, schema) <= SAME
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "reason"),
+    [
+        (piped(KNeighborsClassifier()), "KNeighborsClassifier"),
+        (Pipeline([("scale", StandardScaler()), ("model", LogisticRegression())]), "StandardScaler"),
+        (LogisticRegression(), "LogisticRegression"),
+    ],
+)
+def test_what_no_plan_has_a_place_for_is_named(pipeline, reason):
+    """Then the pipeline answers, and says why."""
+    with pytest.raises(NotCompiledError, match=reason):
+        extract(pipeline, SCHEMA)
+
+
+def test_counts_of_labels_by_category_are_left_to_catboost():
+    """They are no function of single codes that a tree could ask for."""
+    y = labels(2)
+    given_to = {"learning_rate": 0.3, "depth": 3, "boosting_type": "Plain", "one_hot_max_size": 2}
+    bag = Bag("catboost", given_to, STEPS[-1].categories_).fit(MATRIX, y, splits_of(y, 3, 1))
+
+    with pytest.raises(NotCompiledError, match="counts of labels"):
+        extract(piped(bag), SCHEMA)
+
+
+def test_large_forests_are_refused_before_any_work():
+    """Their text would take longer to load than they are worth."""
+    with pytest.raises(NotCompiledError, match="forests of more than 10 nodes"):
+        extract(piped(bagged("rf", labels(2))), SCHEMA, most_nodes=10)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.floats(-(2.0**99), 2.0**99, width=32), st.floats(-1e30, 1e30))
+def test_comparisons_in_float32_are_one_in_float64(bound, number):
+    """At the border, beside it, and anywhere."""
+    highest = at_most(np.array([bound]))[0]
+    for each in (number, bound, highest, np.nextafter(highest, np.inf), np.nextafter(bound, np.inf)):
+        assert (np.float32(each) <= bound) == (each <= highest)
+        assert (np.float32(each) < np.float32(bound)) == (each <= less_than(np.array([bound]))[0])
+
+
+@pytest.fixture
+def packaged(tmp_path: Path) -> Path:
+    """A package with a plan."""
+    pipeline = piped(bagged("lightgbm", labels(2)))
+    package.save(tmp_path, pipeline, SCHEMA, 0.5, files.save(extract(pipeline, SCHEMA), tmp_path))
+    return tmp_path
+
+
+def test_a_compiled_package_answers_like_its_pipeline_through_the_gate(packaged):
+    """Columns in another order, None for a gap, a column too many: the traps of bare pipelines."""
+    loaded = package.load(packaged)
+    pipeline = package.read_pipeline((packaged / package.PIPELINE).read_bytes())
+    rows = (
+        FRAME.assign(extra=1)
+        .astype({"few": object})
+        .where(FRAME.assign(extra=1).notna(), None)[["extra", *FRAME[::-1]]]
+    )
+
+    answers, _ = Scorer(loaded).answer(rows, "rows")
+
+    wanted = pipeline.predict_proba(FRAME)[:, 1]
+    np.testing.assert_allclose(answers["probability_1"], wanted, rtol=0, atol=SAME)
+    assert loaded.manifest["scorer"] == package.COMPILED
+    assert isinstance(loaded.pipeline, package.Unread)
+    np.testing.assert_array_equal(loaded.pipeline.predict_proba(FRAME)[:, 1], wanted)
+
+
+@pytest.mark.parametrize("name", [files.PLAN, files.ARRAYS, "trees-0.txt.gz"])
+def test_a_changed_file_of_the_plan_is_refused(packaged, name):
+    """Each of them is in the manifest."""
+    (packaged / name).write_bytes((packaged / name).read_bytes() + b" ")
+
+    with pytest.raises(ArtifactMismatchError, match="changed after the model was saved"):
+        package.load(packaged)
+
+
+def test_a_plan_answers_without_the_libraries_that_made_it(packaged):
+    """Read in a fresh process, which meets none of them."""
+    code = (
+        "import sys; from pathlib import Path; from pyfunc.compiled import files\n"
+        "plan = files.load(Path(sys.argv[1]))\n"
+        "plan.score_row([0.5, 1.0, float('nan'), 1.0, 'few 1', None, __import__('numpy').datetime64('NaT'), 'Mrs B'])\n"
+        "print(*sorted({'pandas', 'sklearn', 'pycaret', 'scipy', 'lightgbm', 'mlflow'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(packaged)]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert ended.stdout.strip() == ""
+
+
+def test_a_matrix_step_alone_is_no_columns_step():
+    """What does not begin as the search's pipelines do is not guessed at."""
+    with pytest.raises(NotCompiledError, match="Matrix"):
+        extract(Pipeline([("matrix", Matrix()), ("model", LogisticRegression())]), SCHEMA)
