@@ -8,6 +8,8 @@ Batches of text hold text, null for an empty cell; those of Parquet keep their t
 refusal after all rows before it were handed out, so what is made of them counts only when the end was reached.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +38,7 @@ def open_file(
     max_columns: int = readers.MAX_COLUMNS,
     decimal_comma: Collection[str] | None = None,
     like: FileFormat | None = None,
-    block_bytes: int = BLOCK_BYTES,
+    block_bytes: int | None = None,
 ) -> Iterator[RowStream]:
     """Read a file of this machine: delimited text, plain or in gz or zst, or Parquet. The limit on bytes is none here.
 
@@ -47,7 +49,7 @@ def open_file(
         max_columns: most columns.
         decimal_comma: as `readers.read` takes it.
         like: as `readers.read` takes it.
-        block_bytes: how much text becomes one batch.
+        block_bytes: how much text becomes one batch; `BLOCK_BYTES` by default.
 
     Raises:
         FileRefusedError: what `readers.read` refuses, as far as the beginning shows it.

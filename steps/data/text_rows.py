@@ -37,7 +37,7 @@ def open_text(
     max_columns: int = readers.MAX_COLUMNS,
     decimal_comma: Collection[str] | None = None,
     like: FileFormat | None = None,
-    block_bytes: int = BLOCK_BYTES,
+    block_bytes: int | None = None,
     size: int | None = None,
 ) -> TextRows:
     """Begin to read a delimited text, plain or in gz or zst.
@@ -49,14 +49,14 @@ def open_text(
         max_columns: most columns.
         decimal_comma: as `readers.read` takes it.
         like: as `readers.read` takes it.
-        block_bytes: how much text becomes one batch.
+        block_bytes: how much text becomes one batch; `BLOCK_BYTES` by default.
         size: of the file in bytes, where it is known.
 
     Raises:
         FileRefusedError: what `readers.read` refuses, as far as the beginning shows it.
         NotPlainError: the file has to be read as a whole.
     """
-    where = where or shown(name) or "file"
+    where, block_bytes = where or shown(name) or "file", block_bytes or BLOCK_BYTES
     taken = pieces(file)
     first = next(taken, b"")
     while len(first) < max(map(len, STREAMS.values())) and (more := next(taken, b"")):
