@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
@@ -45,7 +45,7 @@ def read_parquet(content: bytes, where: str, max_mib: float) -> tuple[list[str],
         table = file.read()
         return _frame(table)
     except ARROW_FAULTS as error:  # Arrow's texts may quote cells
-        raise _damaged("Parquet", where) from error
+        raise damaged("Parquet", where) from error
 
 
 def read_arrow(content: bytes, where: str, max_mib: float) -> tuple[list[str], pd.DataFrame, list[Notice]]:
@@ -72,7 +72,7 @@ def read_arrow(content: bytes, where: str, max_mib: float) -> tuple[list[str], p
             kept.append(batch)
         return _frame(pa.Table.from_batches(kept, schema))
     except ARROW_FAULTS as error:
-        raise _damaged("Arrow", where) from error
+        raise damaged("Arrow", where) from error
 
 
 def read_excel(content: bytes, where: str, max_mib: float) -> tuple[list[str | None], pd.DataFrame, list[Notice]]:
@@ -93,7 +93,7 @@ def read_excel(content: bytes, where: str, max_mib: float) -> tuple[list[str | N
         others = [sheet.title for sheet in sheets[1:]]
         book.close()
     except EXCEL_FAULTS as error:
-        raise _damaged("Excel", where) from error
+        raise damaged("Excel", where) from error
     while rows and all(cell is None or cell == "" for cell in rows[-1]):
         rows.pop()
     width = max((at + 1 for row in rows for at, cell in enumerate(row) if cell is not None), default=0)
@@ -120,17 +120,22 @@ def _header_text(cell: object) -> str | None:
 
 def _frame(table: pa.Table) -> tuple[list[str], pd.DataFrame, list[Notice]]:
     """Names, columns under their positions, and what was left out."""
-    kept = [at for at, name in enumerate(table.column_names) if not name.startswith(UNNAMED_INDEX)]
-    notices = []
-    if len(kept) < table.num_columns:
-        what = "The row numbers that pandas stored as an index were not read."
-        notices.append(Notice("index_not_read", what, count=table.num_columns - len(kept)))
-    columns = {position: _column(table.column(at)) for position, at in enumerate(kept)}
+    kept, notices = kept_of(table.column_names)
+    columns = {position: column_of(table.column(at)) for position, at in enumerate(kept)}
     frame = pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
     return [table.column_names[at] for at in kept], frame, notices
 
 
-def _column(column: pa.ChunkedArray) -> Any:
+def kept_of(names: Sequence[str]) -> tuple[list[int], list[Notice]]:
+    """Positions of the columns that are read, and what was left out."""
+    kept = [at for at, name in enumerate(names) if not name.startswith(UNNAMED_INDEX)]
+    if len(kept) == len(names):
+        return kept, []
+    what = "The row numbers that pandas stored as an index were not read."
+    return kept, [Notice("index_not_read", what, count=len(names) - len(kept))]
+
+
+def column_of(column: pa.Array | pa.ChunkedArray) -> Any:
     """A column as pandas holds it, without losing digits of whole numbers beside gaps."""
     if pa.types.is_integer(column.type) and column.null_count:
         ends = pa.compute.min_max(column).as_py()
@@ -145,7 +150,7 @@ def _bound_cells(n_rows: int, n_columns: int, where: str, max_mib: float) -> Non
         raise too_large(where, max_mib)
 
 
-def _damaged(kind: str, where: str) -> FileRefusedError:
+def damaged(kind: str, where: str) -> FileRefusedError:
     """The refusal for a file that begins like one of a kind and cannot be read as one."""
     what = f"The {kind} file is damaged, cut off, or uses something that is not supported."
     return FileRefusedError(Problem("file_damaged", what, where, "Write the file again, or send it as CSV."))

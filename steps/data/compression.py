@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,7 +16,8 @@ import zstandard
 
 from pyfunc.errors import FileRefusedError, Problem, quoted
 
-GZ, ZIP, ZST = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06"), b"\x28\xb5\x2f\xfd"
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+STREAMS = {"gz": b"\x1f\x8b", "zst": b"\x28\xb5\x2f\xfd"}  # packings that unpack from the front, and how they begin
 GZIP_WINDOW = 31  # zlib: the largest window, with a gzip header
 STEP = 1024 * 1024  # bytes taken out at once
 ZST_STEP = 1024  # bytes put in at once: zstandard cannot bound what comes out, and 4 bytes can become 128 KiB
@@ -40,10 +41,10 @@ def decompress(content: bytes, name: str, where: str, max_mib: float) -> tuple[b
     Raises:
         FileRefusedError: too large, cut off, damaged, or a zip that does not hold exactly one file.
     """
-    if content.startswith(GZ):
-        return _collect(_gz(content, where), where, max_mib), _without(name, ".gz"), "gz"
-    if content.startswith(ZST):
-        return _collect(_zst(content, where), where, max_mib), _without(name, ".zst"), "zst"
+    for packing, beginning in STREAMS.items():
+        if content.startswith(beginning):
+            chunks = unpacked(_pieces(content), packing, where)
+            return _collect(chunks, where, max_mib), without_suffix(name, packing), packing
     if content.startswith(ZIP) and not is_excel(content):
         member, chunks = _zip(content, where)
         return _collect(chunks, where, max_mib), member, "zip"
@@ -78,38 +79,55 @@ def _collect(chunks: Iterator[bytes], where: str, max_mib: float) -> bytes:
     return bytes(collected)
 
 
-def _gz(content: bytes, where: str) -> Iterator[bytes]:
-    """The members of a gz file, one after the other."""
-    rest = content
-    while rest.startswith(GZ):
-        member = zlib.decompressobj(wbits=GZIP_WINDOW)
-        while not member.eof:
+def unpacked(pieces: Iterable[bytes], packing: str, where: str) -> Iterator[bytes]:
+    """What `gz` or `zst` bytes that come in pieces hold, a little at a time.
+
+    Raises:
+        FileRefusedError: damaged or cut off.
+    """
+    return _gz(pieces, where) if packing == "gz" else _zst(pieces, where)
+
+
+def _gz(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """The members of a gz file, one after the other; gzip pads with zeros."""
+    member: Any = None
+    is_padding = False
+    for piece in pieces:
+        rest = piece
+        while rest:
+            if member is None:
+                is_padding = is_padding or rest[0] == 0
+                if is_padding and rest.strip(b"\0"):
+                    raise _damaged("gz", where)
+                if is_padding:
+                    break
+                member = zlib.decompressobj(wbits=GZIP_WINDOW)
             try:
-                chunk = member.decompress(rest, STEP)
+                while chunk := member.decompress(rest, STEP):
+                    yield chunk
+                    rest = member.unconsumed_tail
             except zlib.error as error:
                 raise _damaged("gz", where) from error
-            rest = member.unconsumed_tail
-            if not chunk and not rest and not member.eof:
-                raise _damaged("gz", where)
-            yield chunk
-        rest = member.unused_data
-    if rest.strip(b"\0"):  # gzip pads with zeros
+            rest = member.unused_data
+            member = None if member.eof else member
+    if member is not None:
         raise _damaged("gz", where)
 
 
-def _zst(content: bytes, where: str) -> Iterator[bytes]:
+def _zst(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
     """The frames of a zst file, one after the other."""
     frame: Any = None
-    for start in range(0, len(content), ZST_STEP):
-        rest = content[start : start + ZST_STEP]
-        while rest:
-            frame = zstandard.ZstdDecompressor().decompressobj() if frame is None else frame
-            try:
-                yield frame.decompress(rest)
-            except zstandard.ZstdError as error:
-                raise _damaged("zst", where) from error
-            rest = frame.unused_data if frame.eof else b""
-            frame = None if frame.eof else frame
+    for piece in pieces:
+        for start in range(0, len(piece), ZST_STEP):
+            rest = piece[start : start + ZST_STEP]
+            while rest:
+                frame = zstandard.ZstdDecompressor().decompressobj() if frame is None else frame
+                try:
+                    yield frame.decompress(rest)
+                except zstandard.ZstdError as error:
+                    raise _damaged("zst", where) from error
+                rest = frame.unused_data if frame.eof else b""
+                frame = None if frame.eof else frame
     if frame is not None:
         raise _damaged("zst", where)
 
@@ -147,6 +165,11 @@ def _damaged(packing: str, where: str) -> FileRefusedError:
     return FileRefusedError(Problem("file_damaged", what, where, "Pack or send the file again."))
 
 
-def _without(name: str, suffix: str) -> str:
+def without_suffix(name: str, packing: str) -> str:
     """A name without the packing's suffix."""
-    return name[: -len(suffix)] if name.lower().endswith(suffix) else name
+    return name[: -len(packing) - 1] if name.lower().endswith(f".{packing}") else name
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    """Bytes in pieces, so that what is left of them is not copied again and again."""
+    return (content[start : start + STEP] for start in range(0, len(content), STEP))

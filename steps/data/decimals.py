@@ -50,11 +50,8 @@ def decimal_points(
             delimiter is; where it has points although commas would do, they are in columns with a cell that cannot
             be a thousand (`7,5`), because `1,234` alone may be one.
     """
-    is_comma, may_be_thousands = delimiter in COMMA_IS_DECIMAL_WITH, False
-    if like is not None and like.decimal is not None:
-        may_be_thousands = is_comma and like.decimal == "." and like.delimiter in COMMA_IS_DECIMAL_WITH
-        is_comma = is_comma or like.decimal == ","
-    if not is_comma:
+    commas_read, may_be_thousands = commas_in(delimiter, like)
+    if not commas_read:
         return Decimals([], ".")
     changed, points = [], False
     for at, column in [*columns.items()]:
@@ -72,6 +69,20 @@ def decimal_points(
     return Decimals(changed, "," if changed else "." if points else None)
 
 
+def commas_in(delimiter: str, like: FileFormat | None) -> tuple[bool, bool]:
+    """Whether commas may be decimal in a file, and whether a whole column has to say that they are no thousands."""
+    is_comma, may_be_thousands = delimiter in COMMA_IS_DECIMAL_WITH, False
+    if like is not None and like.decimal is not None:
+        may_be_thousands = is_comma and like.decimal == "." and like.delimiter in COMMA_IS_DECIMAL_WITH
+        is_comma = is_comma or like.decimal == ","
+    return is_comma, may_be_thousands
+
+
+def has_commas(column: pa.Array) -> bool:
+    """Whether a column (n_rows,) of texts has a number with a comma."""
+    return bool(pc.any(pc.match_substring_regex(_trimmed(column), DECIMAL_COMMA)).as_py())
+
+
 def _all_numbers(column: pa.ChunkedArray) -> bool:
     """Whether all cells are numbers, with point or comma, or mean missing."""
     texts = _trimmed(column)
@@ -80,6 +91,6 @@ def _all_numbers(column: pa.ChunkedArray) -> bool:
     return pc.all(fine).as_py() is not False  # null where there is no cell
 
 
-def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _trimmed(column: pa.Array) -> pa.Array:
     """Texts (n_rows,) without spaces around them."""
     return pc.utf8_trim(column.cast(pa.string()), SPACES)

@@ -14,7 +14,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,11 +77,10 @@ def read_delimited(
     """
     while content[start : start + 1] in (b"\r", b"\n"):
         start += 1
-    delimiter = _delimiter(content[start : start + SAMPLE_BYTES + 1], name, like.delimiter if like else None)
-    n_columns = _first_length(content[start : start + BLOCK_BYTES], delimiter)
+    delimiter = delimiter_of(content[start : start + SAMPLE_BYTES + 1], name, like.delimiter if like else None)
+    n_columns = first_length(content[start : start + BLOCK_BYTES], delimiter)
     if n_columns > max_columns:
-        what = f"The file has {n_columns} columns; the limit is {max_columns}."
-        raise FileRefusedError(Problem("too_many_columns", what, where, "Send fewer columns."))
+        raise too_many_columns(n_columns, where, max_columns)
     odd_quotes = content.count(b'"') % 2 == 1
     if odd_quotes and not content.endswith(b"\n"):
         content += b"\n"
@@ -91,8 +90,7 @@ def read_delimited(
     header = [column[0].as_py() for column in table.columns]
     last = table.column(n_columns - 1)[-1].as_py()
     if odd_quotes and last is not None and "\n" in last:
-        what = "A quotation mark is opened and never closed."
-        raise FileRefusedError(Problem("open_quote", what, where, SAVE_AGAIN))
+        raise open_quote(where)
     columns = dict(enumerate(table.slice(1).columns))
     n_rows = table.num_rows - 1
     del table  # the columns are let go one by one
@@ -119,7 +117,7 @@ def _held(column: pa.ChunkedArray) -> Any:
     return pd.array(column, dtype="string[pyarrow]")
 
 
-def _delimiter(sample: bytes, name: str, like: str | None) -> str:
+def delimiter_of(sample: bytes, name: str, like: str | None) -> str:
     """The delimiter that the first line has and the following lines have equally often, outside quotes.
 
     Of equally consistent ones that of `like`, else the first of `DELIMITERS`.
@@ -138,7 +136,7 @@ def _delimiter(sample: bytes, name: str, like: str | None) -> str:
     return best
 
 
-def _first_length(beginning: bytes, delimiter: str) -> int:
+def first_length(beginning: bytes, delimiter: str) -> int:
     """How many cells the first row has; only a guess for pyarrow, which checks it."""
     start = io.TextIOWrapper(io.BytesIO(beginning), "utf-8", errors="replace", newline="")
     try:
@@ -156,7 +154,7 @@ def _parse(content: pa.Buffer, delimiter: str, n_columns: int, where: str) -> pa
         return "skip"
 
     is_large = content.size > SMALL_BYTES
-    options = _Options(delimiter, n_columns, note)
+    options = Options(delimiter, n_columns, note)
     try:
         repeated = _repeated(content, options) if is_large else set()
         ragged.clear()
@@ -165,17 +163,39 @@ def _parse(content: pa.Buffer, delimiter: str, n_columns: int, where: str) -> pa
             ragged.clear()
             pa.csv.read_csv(pa.BufferReader(content), *options.all(repeated, threads=False))
     except pa.ArrowException as error:  # its text quotes cells
-        what = "The file is neither a readable table of text nor any other format that is known."
-        raise FileRefusedError(Problem("csv_unreadable", what, where, SAVE_AGAIN)) from error
+        raise unreadable(where) from error
     if ragged:
-        rows = [number - 1 for number in ragged if number is not None]  # the header is row 1 of the file
-        what = f"The header has {n_columns} cells, {rows_named(rows)} more or fewer."
-        fix = "Give every row as many cells as the header; put cells that hold the delimiter into quotes."
-        raise FileRefusedError(Problem("ragged_rows", what, where, fix))
+        raise ragged_rows(n_columns, ragged, where)
     return table
 
 
-def _repeated(content: pa.Buffer, options: _Options) -> set[str]:
+def too_many_columns(n_columns: int, where: str, max_columns: int) -> FileRefusedError:
+    """The refusal for more columns than allowed, before they are read."""
+    what = f"The file has {n_columns} columns; the limit is {max_columns}."
+    return FileRefusedError(Problem("too_many_columns", what, where, "Send fewer columns."))
+
+
+def ragged_rows(n_columns: int, numbers: Iterable[int | None], where: str) -> FileRefusedError:
+    """The refusal for rows of other lengths than the header's; `numbers` count rows of the file from 1."""
+    rows = [number - 1 for number in numbers if number is not None]  # the header is row 1 of the file
+    what = f"The header has {n_columns} cells, {rows_named(rows)} more or fewer."
+    fix = "Give every row as many cells as the header; put cells that hold the delimiter into quotes."
+    return FileRefusedError(Problem("ragged_rows", what, where, fix))
+
+
+def open_quote(where: str) -> FileRefusedError:
+    """The refusal for a quotation mark that swallows the rest of the file."""
+    what = "A quotation mark is opened and never closed."
+    return FileRefusedError(Problem("open_quote", what, where, SAVE_AGAIN))
+
+
+def unreadable(where: str) -> FileRefusedError:
+    """The refusal for text of which pyarrow makes no table."""
+    what = "The file is neither a readable table of text nor any other format that is known."
+    return FileRefusedError(Problem("csv_unreadable", what, where, SAVE_AGAIN))
+
+
+def _repeated(content: pa.Buffer, options: Options) -> set[str]:
     """Columns in whose beginning the texts repeat."""
     block = max(SMALL_BYTES, min(BLOCK_BYTES, content.size // BEGINNING_SHARE))
     try:
@@ -192,7 +212,7 @@ def _repeated(content: pa.Buffer, options: _Options) -> set[str]:
 
 
 @dataclass(frozen=True)
-class _Options:
+class Options:
     """Options of pyarrow: everything is text, only empty cells are missing."""
 
     delimiter: str

@@ -13,7 +13,7 @@ MARKS = ((codecs.BOM_UTF8, UTF8_MARKED), (codecs.BOM_UTF16_LE, UTF16), (codecs.B
 CONTROL = bytes(code for code in range(32) if code not in b"\t\n\v\f\r")
 MOST_CONTROL = 0.01  # share of control characters that a UTF-8 text may have
 CHARACTERS_LOOKED_AT = 64 * 1024
-BYTES_A_CHARACTER = 4  # at most
+BYTES_LOOKED_AT = 4 * CHARACTERS_LOOKED_AT  # at most that many bytes hold them
 STEP = 1024 * 1024  # bytes decoded at once; more than the characters that are looked at
 
 
@@ -33,7 +33,7 @@ def utf8(content: bytes, like: str | None = None) -> tuple[bytes, int, str] | No
     if marked == UTF16:
         return _decoded(content, UTF16)
     start = len(codecs.BOM_UTF8) if marked else 0
-    if _is_utf8(content) and _is_utf8_text(content, start):
+    if is_utf8(content) and _is_utf8_text(content, start):
         return content, start, marked or UTF8
     if marked:
         return None
@@ -61,7 +61,7 @@ def _decoded(content: bytes, encoding: str) -> tuple[bytes, int, str] | None:
     return out.getvalue(), 0, encoding
 
 
-def _is_utf8(content: bytes) -> bool:
+def is_utf8(content: bytes) -> bool:
     """Whether bytes are valid UTF-8; Arrow looks at them where they are, Python would make a copy."""
     ends = pa.py_buffer(np.array([0, len(content)], dtype=np.int64))
     try:
@@ -73,8 +73,13 @@ def _is_utf8(content: bytes) -> bool:
 
 def _is_utf8_text(content: bytes, start: int) -> bool:
     """Whether valid UTF-8 is text."""
-    beginning = content[start : start + BYTES_A_CHARACTER * CHARACTERS_LOOKED_AT].decode(errors="ignore")
-    return b"\0" not in content and _has_few_controls(beginning, MOST_CONTROL)
+    return b"\0" not in content and begins_as_text(content, start)
+
+
+def begins_as_text(content: bytes, start: int) -> bool:
+    """Whether valid UTF-8 begins as text, by its first `BYTES_LOOKED_AT` bytes behind a mark."""
+    beginning = content[start : start + BYTES_LOOKED_AT].decode(errors="ignore")
+    return _has_few_controls(beginning, MOST_CONTROL)
 
 
 def _has_few_controls(text: str, most: float) -> bool:

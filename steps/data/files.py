@@ -6,6 +6,8 @@ import difflib
 import re
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +24,33 @@ REMOTE = ("runs", "models", "mlflow-artifacts", "s3", "gs", "wasbs", "abfss", "h
 NEAR_NAMES = 3
 
 
+@contextmanager
+def located(location: str, where: str) -> Iterator[Path]:
+    """The path of a file, as long as the block lasts; one from elsewhere is fetched for it.
+
+    Args:
+        location: a path (relative to the working directory, which is the project's under `mlflow run`), `file://`, or
+            a URI such as `runs:/<id>/path` or `s3://bucket/key`.
+        where: which option this is, for messages.
+
+    Raises:
+        FileRefusedError: nothing there, a folder, no permission, or a kind of URI that is not read.
+    """
+    if not location.strip():
+        raise _refused("file_missing", "No file is given.", where, "Give a path, or a URI such as runs:/<id>/<path>.")
+    scheme = SCHEME.match(location)
+    if scheme is None or _exists(Path(location)):
+        yield _checked(Path(location).expanduser(), where)
+    elif scheme[1].lower() == "file":
+        yield _checked(Path(unquote(urlsplit(location).path)), where)
+    elif scheme[1].lower() in REMOTE:
+        with tracking.scratch() as folder:
+            yield _checked(_fetched(location, folder, where), where)
+    else:
+        what = f"'{shown(scheme[1])}:' is not a kind of address that files are read from."
+        raise _refused("address_unknown", what, where, f"Give a path, or a URI with {', '.join(REMOTE)}.")
+
+
 def fetch(location: str, where: str, max_mib: float = MAX_MIB) -> tuple[bytes, str]:
     """The bytes of a file and its name.
 
@@ -34,31 +63,30 @@ def fetch(location: str, where: str, max_mib: float = MAX_MIB) -> tuple[bytes, s
     Raises:
         FileRefusedError: nothing there, a folder, no permission, too large, or a kind of URI that is not read.
     """
-    if not location.strip():
-        raise _refused("file_missing", "No file is given.", where, "Give a path, or a URI such as runs:/<id>/<path>.")
-    scheme = SCHEME.match(location)
-    if scheme is None or _exists(Path(location)):
-        return _local(Path(location).expanduser(), where, max_mib)
-    if scheme[1].lower() == "file":
-        return _local(Path(unquote(urlsplit(location).path)), where, max_mib)
-    if scheme[1].lower() not in REMOTE:
-        what = f"'{shown(scheme[1])}:' is not a kind of address that files are read from."
-        raise _refused("address_unknown", what, where, f"Give a path, or a URI with {', '.join(REMOTE)}.")
-    return _remote(location, where, max_mib)
+    with located(location, where) as path, _readable(path, where):
+        if path.stat().st_size > max_mib * BYTES_PER_MIB:
+            raise too_large(where, max_mib)
+        return path.read_bytes(), path.name
 
 
-def _local(path: Path, where: str, max_mib: float) -> tuple[bytes, str]:
-    """A file of this machine."""
-    try:
+def _checked(path: Path, where: str) -> Path:
+    """A file of this machine that can be read."""
+    with _readable(path, where):
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             what = f"'{path}' is a folder."
             raise _refused("file_is_folder", what, where, "Give the path of one file.")
         if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
             raise _refused("file_special", f"'{path}' is not a file.", where, "Give the path of a file.")
-        if status.st_size > max_mib * BYTES_PER_MIB:
-            raise too_large(where, max_mib)
-        return path.read_bytes(), path.name
+        path.open("rb").close()
+        return path
+
+
+@contextmanager
+def _readable(path: Path, where: str) -> Iterator[None]:
+    """Turn what the system says of a file into a refusal."""
+    try:
+        yield
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _refused("file_missing", f"There is no file '{path}'.", where, _nearest(path)) from error
     except PermissionError as error:
@@ -69,18 +97,17 @@ def _local(path: Path, where: str, max_mib: float) -> tuple[bytes, str]:
         raise _refused("file_missing", what, where, "Give the path of a file.") from error
 
 
-def _remote(uri: str, where: str, max_mib: float) -> tuple[bytes, str]:
-    """A file that MLflow fetches."""
-    with tracking.scratch() as folder:
-        try:
-            path = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
-        except _transport_faults() as error:
-            what = f"'{uri}' cannot be fetched ({type(error).__name__})."
-            fix = "Check the run id, the path and the access to the store."
-            raise _refused("file_missing", what, where, fix) from error
-        if not path.exists():
-            raise _refused("file_missing", f"There is nothing at '{uri}'.", where, "Check the run id and the path.")
-        return _local(path, where, max_mib)
+def _fetched(uri: str, folder: Path, where: str) -> Path:
+    """A file that MLflow fetches into a folder."""
+    try:
+        path = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+    except _transport_faults() as error:
+        what = f"'{uri}' cannot be fetched ({type(error).__name__})."
+        fix = "Check the run id, the path and the access to the store."
+        raise _refused("file_missing", what, where, fix) from error
+    if not path.exists():
+        raise _refused("file_missing", f"There is nothing at '{uri}'.", where, "Check the run id and the path.")
+    return path
 
 
 def _transport_faults() -> tuple[type[BaseException], ...]:

@@ -9,7 +9,7 @@ what is wrong is said with names and row numbers, never with cells.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -98,7 +98,7 @@ def read(
     content, name, packing = decompress(content, name, where, max_mib)
     if content.isspace() or not content:
         raise _refused("file_empty", "The file is empty.", where, "Send a header and at least one row.")
-    _refuse_unread(content, name, where)
+    refuse_unread(content, name, where)
     header: list[str | None]
     if content.startswith(b"PAR1"):
         names, frame, notices = read_parquet(content, where, max_mib)
@@ -141,14 +141,17 @@ def _text_table(
             return [*table.header], table.frame, FileFormat(kind, packing, None, encoding), []
     found = read_delimited(text, name, where, max_columns, decimal_comma, start=start, like=like)
     changed = [str(found.header[at]) for at in found.decimal_comma]
-    notices = []
-    if changed:
-        what = f"Commas were read as decimal points in {quoted(map(shown, changed))}."
-        notices.append(Notice("decimal_comma", what, tuple(changed), len(changed)))
+    notices = [commas_notice(changed)] if changed else []
     return found.header, found.frame, FileFormat("csv", packing, found.delimiter, encoding, found.decimal), notices
 
 
-def _refuse_unread(content: bytes, name: str, where: str) -> None:
+def commas_notice(changed: Sequence[str]) -> Notice:
+    """Which columns had decimal commas."""
+    what = f"Commas were read as decimal points in {quoted(map(shown, changed))}."
+    return Notice("decimal_comma", what, tuple(changed), len(changed))
+
+
+def refuse_unread(content: bytes, name: str, where: str) -> None:
     """Refuse what is recognised and not read; pickles first, because they run code."""
     if PICKLE.match(content) or PurePath(name).suffix.lower() in PICKLE_NAMES:
         what = "The file is a pickle, which runs code when it is read."

@@ -11,6 +11,8 @@ import mlflow
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 from sklearn.dummy import DummyClassifier
@@ -21,7 +23,9 @@ from pyfunc.cells import Kind
 from pyfunc.errors import FileRefusedError, ModelUnavailableError, SchemaMismatchError
 from pyfunc.model import PACKAGE_ARTIFACT, signature
 from pyfunc.schema import Column, InputSchema, Target
-from steps import score, tracking
+from steps import parts, score, tracking
+from steps.data import parquet_rows, text_rows, text_source
+from steps.loading import load
 
 SCHEMA = InputSchema(
     (
@@ -199,12 +203,115 @@ def test_options_are_checked_together_before_anything_is_read(store, tmp_path):
         score.score("no.csv", str(tmp_path / "folder.csv"), "models:/no/1")
 
 
-def test_a_folder_that_takes_no_files(tmp_path):
-    """What the system says about the folder is passed on."""
+def test_columns_that_only_parquet_can_carry(model, tmp_path):
+    """Lists are refused before anything stands there, unless the answers are Parquet."""
+    table = pa.table({"x": [0.5], "c": ["a"], "list": [["1"]]})
+    pa.parquet.write_table(table, tmp_path / "rows.parquet")
     with pytest.raises(FileRefusedError) as caught:
-        score.write(pd.DataFrame({"a": [1]}), tmp_path / ("x" * 300 + ".csv"))
-    assert caught.value.problems[0].code == "out_not_writable"
-    assert list(tmp_path.iterdir()) == []
+        score.score(str(tmp_path / "rows.parquet"), str(tmp_path / "out.csv"), model, keep="*")
+    assert [problem.code for problem in caught.value.problems] == ["keep_not_writable"]
+    score.score(str(tmp_path / "rows.parquet"), str(tmp_path / "out.parquet"), model, keep="*")
+    assert pa.parquet.read_table(tmp_path / "out.parquet")["list"].to_pylist() == [["1"]]
+    assert not [*tmp_path.glob("*out.csv*")]
+
+
+@pytest.mark.parametrize("keep", ["id, c", "id,c", "*"])
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
+def test_columns_are_carried_along(model, tmp_path, keep, ending):
+    """Columns of the file stand in front of the answers, as they stood in the file, quoted where they must be."""
+    (tmp_path / "rows.csv").write_bytes(b'id,c,x\n007,a,0.2\n"x,""\n",a,0.8\n,"1,5",0.5\n')
+    score.score(str(tmp_path / "rows.csv"), str(tmp_path / f"out{ending}"), model, keep=keep)
+    content = io.BytesIO((tmp_path / f"out{ending}").read_bytes())
+    if ending == ".csv":
+        got = pd.read_csv(content, dtype={"id": str})
+    elif ending == ".parquet":
+        got = pd.read_parquet(content)
+    else:
+        got = pd.DataFrame([json.loads(line) for line in content.read().decode().splitlines()])
+    names = ["id", "c", "x"] if keep == "*" else ["id", "c"]
+    assert list(got.columns) == [*names, "prediction", "probability", "probability_no", "probability_yes"]
+    assert got["id"].fillna("").tolist() == ["007", 'x,"\n', ""]
+    assert got["c"].tolist() == ["a", "a", "1,5"]
+    assert got["probability_yes"].tolist() == [0.2, 0.8, 0.5]
+
+
+def test_columns_that_cannot_be_carried_along(model, tmp_path):
+    """Absent columns and those called like an answer are named together, before a row is scored; nothing is written."""
+    (tmp_path / "rows.csv").write_bytes(b"x,c,prediction\nno number,a,1\n")
+    with pytest.raises(FileRefusedError) as caught:
+        score.score(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), model, keep="id,prediction")
+    assert [problem.code for problem in caught.value.problems] == ["keep_missing", "keep_collides"]
+    assert not [*tmp_path.glob("*out*")]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz", "rows.parquet", "rows.json"])
+def test_parts_are_answered_as_the_whole_is(model, tmp_path, monkeypatch, name):
+    """Many small parts give the bytes, counts and words that one part gives, and so does a file read as a whole."""
+    n_rows = 900
+    x = [f"{at % 13 / 10}" if at % 7 else "" for at in range(n_rows)]
+    c = [["a", "b", "1,5", ""][at % 4] for at in range(n_rows)]
+    table = pd.DataFrame({"id": range(n_rows), "x": x, "c": c})
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        table.to_parquet(path)
+    elif name.endswith(".json"):
+        table.to_json(path, orient="records")
+    else:
+        table.to_csv(path, index=False)
+    found = []
+    for block, cut in ((2**20, 2**20), (512, 7)):
+        monkeypatch.setattr(text_rows, "BLOCK_BYTES", block)
+        monkeypatch.setattr(text_rows, "HEAD_BYTES", 600)
+        monkeypatch.setattr(parquet_rows, "BATCH_ROWS", cut)
+        monkeypatch.setattr(parts, "PART_ROWS", cut)
+        answer = score.score(str(path), str(tmp_path / "out.csv"), model, warnings="true", keep="id")
+        found.append((answer["rows"], answer["warnings"], (tmp_path / "out.csv").read_bytes()))
+
+    assert found[0] == found[1]
+    frame, notices = load(model).answer(table, name)
+    assert [notice.to_dict() for notice in notices] == found[0][1]
+    got = pd.read_csv(io.BytesIO(found[0][2]), float_precision="round_trip")
+    assert got["id"].tolist() == [*range(n_rows)]
+    assert got[frame.columns].equals(frame)
+
+
+def test_bad_rows_far_down_are_all_named(model, tmp_path, monkeypatch):
+    """Each problem with its rows counted from the first row of the file, and no file of answers."""
+    rows = [b"0.5,a\n"] * 2000
+    rows[1199], rows[1999] = b"SECRET,a\n", b"SECRET,a\n"
+    (tmp_path / "rows.csv").write_bytes(b"x,c\n" + b"".join(rows))
+    monkeypatch.setattr(text_rows, "BLOCK_BYTES", 512)
+    with pytest.raises(SchemaMismatchError) as caught:
+        score.score(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), model)
+    assert [problem.what for problem in caught.value.problems] == ["'x' is not a number in rows 1200, 2000."]
+    rows[1500] = b"0.5\n"
+    (tmp_path / "rows.csv").write_bytes(b"x,c\n" + b"".join(rows))
+    with pytest.raises(FileRefusedError, match="row 1501"):
+        score.score(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), model)
+    assert not [*tmp_path.glob("*out*")]
+
+
+def test_a_file_that_is_not_plain_after_all_is_begun_again(model, tmp_path, monkeypatch):
+    """A letter of another encoding in the last row: all rows are read in that encoding, and answered once."""
+    content = b"id,x,c\n" + b"1,0.5,a\n" * 2000 + "é,0.5,a\n".encode("cp1252")
+    (tmp_path / "rows.csv").write_bytes(content)
+    monkeypatch.setattr(text_rows, "BLOCK_BYTES", 512)
+    monkeypatch.setattr(text_source, "PIECE_BYTES", 512)
+    monkeypatch.setattr(text_rows, "HEAD_BYTES", 600)
+    score.score(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), model, keep="id")
+    got = pd.read_csv(tmp_path / "out.csv", dtype={"id": str})
+    assert (len(got), got["id"].iloc[-1]) == (2001, "é")
+
+
+def test_the_limit_is_for_what_is_held_in_memory(model, tmp_path):
+    """A plain file may be larger than the limit; one that has to be read as a whole may not, and says what to do."""
+    limits = parts.Limits(max_mib=0.001)
+    (tmp_path / "rows.csv").write_bytes(b"x,c\n" + b"0.5,a\n" * 1000)
+    (tmp_path / "rows.json").write_text(json.dumps([{"x": 0.5, "c": "a"}] * 1000))
+    assert score.score(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), model, limits=limits)["rows"] == 1000
+    with pytest.raises(FileRefusedError, match="read in parts") as caught:
+        score.score(str(tmp_path / "rows.json"), str(tmp_path / "out.csv"), model, limits=limits)
+    assert caught.value.problems[0].code == "file_too_large"
 
 
 @pytest.mark.parametrize(
