@@ -35,6 +35,7 @@ NO_LIMIT_S = 24 * 3600.0  # for a candidate where their number is given
 LIGHT_CELLS = 100_000  # of the table, a second of budget: larger ones leave no time for PyCaret's preprocessing
 BLEND = "blend"
 BLEND_LIMIT_S = 60.0  # to put fitted candidates together; seconds are usual
+RACED = 0.88  # of the budget; blends, the plan of the chosen one and its last timing have the rest
 COMPILE_LIMIT_S = 120.0  # to compile the chosen one and to compare it with its pipeline; seconds are usual
 log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class Search:
     def _run(self, pool: Pool, tick: Callable[[float], None]) -> Iterator[Tried]:
         """Hand out, wait, tell; see the module."""
         schedule = Schedule(self.plan, len(self.y), has_many_levels=self._has_many_levels)
-        deadline = None if self.plan.candidates else time.monotonic() + self.plan.budget_s
+        deadline = None if self.plan.candidates else time.monotonic() + self.plan.budget_s * RACED
         unprepared = needs_pycaret(self.plan) if self._is_light() else []
         ready = {NATIVE}
         if not unprepared:
