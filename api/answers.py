@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from fastapi import Request, Response
@@ -75,10 +76,17 @@ def write(answers: pd.DataFrame, notices: Sequence[Notice], loaded: Loaded, kind
         return Response(buffer.getvalue(), 200, headers, PARQUET)
     names = [str(name) for name in answers.columns]
     rows = zip(*(answers[name].tolist() for name in answers.columns), strict=True)
+    return write_records([dict(zip(names, row, strict=True)) for row in rows], notices, loaded, request_id)
+
+
+def write_records(
+    predictions: Sequence[Mapping[str, Any]], notices: Sequence[Notice], loaded: Loaded, request_id: str
+) -> Response:
+    """The answer in JSON, for rows by column."""
     content = {
         "request_id": request_id,
         "model": loaded.facts,
-        "predictions": [dict(zip(names, row, strict=True)) for row in rows],
+        "predictions": predictions,
         "warnings": [notice.to_dict() for notice in notices],
     }
-    return Response(json_bytes(content), 200, headers, JSON)
+    return Response(json_bytes(content), 200, {**loaded.headers, "X-Crisol-Warnings": counts(notices)}, JSON)

@@ -6,6 +6,9 @@ that every column has a name and every text can be written: columns that the mod
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import anyio
 import pandas as pd
 from fastapi import Request
@@ -95,6 +98,29 @@ def frame_of(body: bytes, kind: str, scorer: Scorer, settings: Settings) -> tupl
         raise FileRefusedError(Problem("media_type_mismatch", what, WHERE, fix))
     _check_size(len(table.frame), len(table.frame.columns), settings)
     return table.frame, list(table.notices)
+
+
+def plain_records(body: bytes) -> list[dict[str, Any]] | None:
+    """A record, or a list of records, in plain JSON; None for everything else, for which `frame_of` has words."""
+    try:
+        found = json.loads(body.decode("utf-8"), object_pairs_hook=_without_repeats, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    records = [found] if isinstance(found, dict) else found
+    return records if isinstance(records, list) and records and all(type(one) is dict for one in records) else None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are all different."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
+
+
+def _refuse(_: str) -> None:
+    """NaN and Infinity are not JSON."""
+    raise ValueError
 
 
 def _check_size(rows: int, columns: int, settings: Settings) -> None:

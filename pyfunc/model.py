@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from mlflow.types.schema import AnyType
 from pyfunc import package
 from pyfunc.enforced import cells_of, columns_of
 from pyfunc.errors import Problem, ProjectError, SchemaMismatchError
+from pyfunc.gate import Gate
 from pyfunc.schema import InputSchema, Notice
 
 PACKAGE_ARTIFACT = "package"  # name of our folder among the model's artifacts
@@ -53,6 +55,11 @@ class Scorer:
     """A loaded model that answers."""
 
     package: package.Package
+
+    @cached_property
+    def gate(self) -> Gate:
+        """For rows in which there is nothing to decide."""
+        return Gate(self.schema)
 
     @property
     def read_as(self) -> Mapping[str, Any]:
@@ -93,6 +100,39 @@ class Scorer:
         answers = answers_of(scores, self.schema, cut)
         answers.index = frame.index
         return answers, notices
+
+    def answer_plain(
+        self, records: Sequence[Mapping[str, Any]], threshold: float | None = None
+    ) -> list[dict[str, Any]] | None:
+        """The same for records in which there is nothing to decide or to speak of, by a compiled model.
+
+        Args:
+            records: at least one.
+            threshold: as `answer` takes it.
+
+        Returns:
+            For each record what `answer` has in its row, by column, as Python's own types; None where `answer` has to
+            look.
+        """
+        plan = self.package.plan
+        if plan is None or threshold_problems(self.schema, threshold):
+            return None
+        if len(records) == 1:
+            cells = self.gate.row(records[0])
+            scores = None if cells is None else plan.score_row(cells)[np.newaxis]
+        else:
+            columns = self.gate.columns(records)
+            scores = None if columns is None else plan.score(columns)
+        if scores is None:
+            return None
+        chosen = decide(scores, self.schema, self.package.threshold if threshold is None else threshold)
+        columns_of_answer = [
+            self.schema.target.labels()[chosen].tolist(),
+            scores[np.arange(len(scores)), chosen].tolist(),
+            *scores.T.tolist(),
+        ]
+        names = ["prediction", "probability", *(f"probability_{label}" for label in self.schema.target.classes)]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns_of_answer, strict=True)]
 
     def _scores(self, enforced: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Probabilities (n_rows, n_classes): by the plan where there is one, which is equal to the pipeline."""

@@ -30,6 +30,8 @@ from api.app import create_app
 from api.supervisor import Supervisor
 from pyfunc import package
 from pyfunc.cells import Kind
+from pyfunc.compiled import files
+from pyfunc.compiled.plan import Plan
 from pyfunc.estimators import Columns, Matrix
 from pyfunc.model import PACKAGE_ARTIFACT, signature
 from pyfunc.schema import Column, InputSchema, Target
@@ -70,11 +72,17 @@ def fitted(schema: InputSchema, seed: int) -> Any:
 
 
 def register(
-    name: str, alias: str | None = "champion", seed: int = 0, schema: InputSchema = SCHEMA, pipeline: Any = None
+    name: str,
+    alias: str | None = "champion",
+    seed: int = 0,
+    schema: InputSchema = SCHEMA,
+    pipeline: Any = None,
+    plan: Plan | None = None,
 ) -> str:
     """Log and register a model in the active store, by default one fitted to made-up rows; its version."""
     with tempfile.TemporaryDirectory() as folder, mlflow.start_run(run_name="a model") as run:
-        package.save(Path(folder), fitted(schema, seed) if pipeline is None else pipeline, schema, 0.5)
+        plan_files = [] if plan is None else files.save(plan, Path(folder))
+        package.save(Path(folder), fitted(schema, seed) if pipeline is None else pipeline, schema, 0.5, plan_files)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(PROJECT / "pyfunc" / "entry.py"),

@@ -1,0 +1,87 @@
+"""A compiled champion: plain records are answered without a frame, and as the frame would be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api import predict
+from api.app import create_app
+from steps.settings import Settings
+from tests.api.served import register, running
+from tests.conftest import make_store
+from tests.pyfunc.test_gate import KNOWN, PIPELINE, PLAN, ROW
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory, store_template: Path) -> Iterator[httpx.Client]:
+    """Of a server with a compiled champion, which takes three rows at most."""
+    with make_store(tmp_path_factory.mktemp("compiled") / "store", store_template).active():
+        register("crisol", schema=KNOWN, pipeline=PIPELINE, plan=PLAN)
+        with running(create_app(Settings(name="crisol", poll_s=0.2, max_rows=3)), "/ready") as opened:
+            yield opened
+
+
+@pytest.fixture
+def long_way(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often a body was read into a frame."""
+    seen: list[int] = []
+    read = predict.bodies.frame_of
+
+    def counting(body, *others):
+        seen.append(len(body))
+        return read(body, *others)
+
+    monkeypatch.setattr(predict.bodies, "frame_of", counting)
+    return seen
+
+
+@pytest.mark.parametrize("rows", [ROW, [ROW], [ROW, {**ROW, "one": None}, {**ROW, "few": "few 2"}]])
+@pytest.mark.parametrize("query", ["", "?threshold=0.01", "?version=1"])
+def test_both_ways_give_the_same_answer(client: httpx.Client, long_way: list[int], rows, query):
+    """Wrapped as MLflow wraps them, the same rows go the long way."""
+    short = client.post(f"/predict{query}", json=rows)
+    assert long_way == []
+    framed = {"dataframe_records": rows if isinstance(rows, list) else [rows]}
+    long = client.post(f"/predict{query}", json=framed)
+
+    assert len(long_way) == 1
+    assert short.status_code == long.status_code == 200
+    assert (short.headers["X-Crisol-Model-Version"], short.headers["X-Crisol-Warnings"]) == ("1", "")
+    ours, theirs = short.json(), long.json()
+    assert ours["request_id"] == short.headers["X-Request-ID"]
+    assert (ours["model"], ours["warnings"]) == (theirs["model"], theirs["warnings"])
+    for one, other in zip(ours["predictions"], theirs["predictions"], strict=True):
+        assert list(one) == list(other)
+        assert one == pytest.approx(other, rel=0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rows", "status", "code"),
+    [
+        ([{**ROW, "few": "unheard of"}], 200, "unseen_category"),
+        ([{**ROW, "extra": 1}], 200, "extra_columns"),
+        ([{name: cell for name, cell in ROW.items() if name != "one"}], 422, "missing_column"),
+        ([{**ROW, "one": "x"}], 422, "not_a_number"),
+        ([ROW] * 4, 413, "too_many_rows"),
+    ],
+)
+def test_what_has_to_be_spoken_of_goes_the_long_way(client: httpx.Client, long_way: list[int], rows, status, code):
+    """With the words that it always had."""
+    answer = client.post("/predict", json=rows)
+
+    assert long_way
+    assert answer.status_code == status
+    found = answer.json().get("warnings") or answer.json().get("problems")
+    assert code in {each["code"] for each in found}
+
+
+def test_other_formats_are_written_from_frames(client: httpx.Client, long_way: list[int]):
+    """CSV is asked for."""
+    answer = client.post("/predict", json=ROW, headers={"Accept": "text/csv"})
+
+    assert answer.text.splitlines()[0] == "prediction,probability,probability_0,probability_1"
+    assert len(long_way) == 1
