@@ -252,22 +252,42 @@ def _against_training(
     notices = []
     gaps = _rows(values.isna(), but=result.unseen) if column.missing == 0 else ()
     if unseen:
-        is_kept = policy == "warn" and column.kind is Kind.CATEGORY
-        means = "handed to the model as it stands" if is_kept else "counted as missing"
-        said = "a category" if column.kind is Kind.CATEGORY else "a value"
-        what = f"'{column.name}' has {_cells(len(unseen))} with {said} that training has not seen; {means}."
-        notices.append(Notice("unseen_category", what, (column.name,), len(unseen), tuple(unseen)))
-        if not is_kept:
+        notices.append(row_notice("unseen_category", column, policy, len(unseen), tuple(unseen)))
+        if not _hands_on(column, policy):
             values = values.mask(np.isin(np.arange(len(values)), np.array(unseen) - 1), np.nan)
     if column.kind is Kind.NUMBER and column.minimum is not None and column.maximum is not None:
         outside = _rows((values < float(column.minimum)) | (values > float(column.maximum)))
         if outside:
-            what = f"'{column.name}' has {_cells(len(outside))} outside the range seen in training."
-            notices.append(Notice("out_of_range", what, (column.name,), len(outside), outside))
+            notices.append(row_notice("out_of_range", column, policy, len(outside), outside))
     if gaps:
-        what = f"'{column.name}' has {'1 gap' if len(gaps) == 1 else f'{len(gaps)} gaps'}; training had none there."
-        notices.append(Notice("missing_value", what, (column.name,), len(gaps), gaps))
+        notices.append(row_notice("missing_value", column, policy, len(gaps), gaps))
     return values, notices
+
+
+def row_notice(code: str, column: Column, policy: UnseenCategory, count: int, rows: tuple[int, ...]) -> Notice:
+    """What is said of cells of accepted rows.
+
+    Args:
+        code: `unseen_category`, `out_of_range` or `missing_value`.
+        column: that they stand in.
+        policy: of the schema, for categories that training has not seen.
+        count: of the cells.
+        rows: from 1; all of them, or the first.
+    """
+    if code == "unseen_category":
+        means = "handed to the model as it stands" if _hands_on(column, policy) else "counted as missing"
+        said = "a category" if column.kind is Kind.CATEGORY else "a value"
+        what = f"{_cells(count)} with {said} that training has not seen; {means}."
+    elif code == "out_of_range":
+        what = f"{_cells(count)} outside the range seen in training."
+    else:
+        what = f"{'1 gap' if count == 1 else f'{count} gaps'}; training had none there."
+    return Notice(code, f"'{column.name}' has {what}", (column.name,), count, rows)
+
+
+def _hands_on(column: Column, policy: UnseenCategory) -> bool:
+    """Whether the pipeline meets texts that training has not seen."""
+    return policy == "warn" and column.kind is Kind.CATEGORY
 
 
 def _rows(mask: pd.Series, but: Sequence[int] = ()) -> tuple[int, ...]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import pandas as pd
 
 from pyfunc import cells
 from pyfunc.errors import Problem
 from pyfunc.faults import cell_problems
-from pyfunc.schema import ROWS_SHOWN, InputSchema, Notice, unseen_rows
+from pyfunc.schema import ROWS_SHOWN, InputSchema, Notice, row_notice, unseen_rows
 
 OF_ROWS = ("unseen_category", "out_of_range", "missing_value")  # notices about single rows
 OF_COLUMNS = ("duplicate_column", "missing_column")  # problems that every part of a file has
@@ -25,7 +24,9 @@ class Noticed:
     """
 
     def __init__(self, schema: InputSchema) -> None:
+        self._columns = {column.name: column for column in schema.columns}
         self._places = {name: at for at, name in enumerate(schema.names)}
+        self._policy = schema.unseen_category
         self._found: dict[tuple[str, tuple[str, ...]], Notice] = {}
 
     def add(self, notices: Iterable[Notice], before: int) -> None:
@@ -39,7 +40,8 @@ class Noticed:
             rows = tuple(row + before for row in notice.rows[:ROWS_SHOWN])
             count = notice.count + (known.count if known else 0)
             first = (known.rows if known else ()) + rows
-            self._found[key] = replace(notice, what=_recounted(notice, count), count=count, rows=first[:ROWS_SHOWN])
+            column = self._columns[notice.columns[0]]
+            self._found[key] = row_notice(notice.code, column, self._policy, count, first[:ROWS_SHOWN])
 
     def all(self) -> list[Notice]:
         """Of all parts, as the schema orders them; of their rows the first that an answer shows."""
@@ -50,16 +52,6 @@ class Noticed:
             return self._places[notice.columns[0]], OF_ROWS.index(notice.code)
 
         return sorted(self._found.values(), key=place)
-
-
-def _recounted(notice: Notice, count: int) -> str:
-    """A notice's words for another count than its own."""
-    beginning = f"'{notice.columns[0]}' has "
-    counted, _, rest = notice.what.removeprefix(beginning).partition(" ")
-    assert counted == str(notice.count), notice.code
-    unit = "gap" if rest.startswith("gap") else "cell"
-    rest = rest.removeprefix(unit).removeprefix("s" if notice.count > 1 else "")
-    return f"{beginning}{count} {unit}{'' if count == 1 else 's'}{rest}"
 
 
 class Faults:
