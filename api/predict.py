@@ -41,8 +41,8 @@ async def predict(request: Request, serving: Served) -> Response:
         serving.champion.require()
     with serving.slots.one():
         body = await bodies.read(request)
-        if len(body) <= SMALL and asked.version is None:  # microseconds: a thread would cost more
-            answered = _plain(serving, serving.champion.require(), body, asked)
+        if len(body) <= SMALL and asked.version is None:  # one row takes less than a thread
+            answered = _plain(serving, serving.champion.require(), body, asked, most=1)
             if answered is not None:
                 return answered
         return await anyio.to_thread.run_sync(partial(_answer, serving, body, asked), limiter=serving.scoring)
@@ -51,7 +51,7 @@ async def predict(request: Request, serving: Served) -> Response:
 def _answer(serving: Serving, body: bytes, asked: Asked) -> Response:
     """Read, score, write: in a thread."""
     loaded: Loaded = serving.versions.get(asked.version) if asked.version else serving.champion.require()
-    plain = _plain(serving, loaded, body, asked) if len(body) > SMALL or asked.version else None
+    plain = _plain(serving, loaded, body, asked, serving.settings.max_rows)
     if plain is not None:
         return plain
     frame, noticed = bodies.frame_of(body, asked.kind, loaded.scorer, serving.settings)
@@ -59,12 +59,12 @@ def _answer(serving: Serving, body: bytes, asked: Asked) -> Response:
     return answers.write(answered, [*noticed, *notices], loaded, asked.accepted, asked.request_id)
 
 
-def _plain(serving: Serving, loaded: Loaded, body: bytes, asked: Asked) -> Response | None:
-    """The answer to records in which there is nothing to decide; None where somebody has to look closer."""
+def _plain(serving: Serving, loaded: Loaded, body: bytes, asked: Asked, most: int) -> Response | None:
+    """The answer to so many records at most in which there is nothing to decide; None where somebody has to look."""
     if asked.kind != bodies.JSON or asked.accepted != bodies.JSON or loaded.scorer.package.plan is None:
         return None
     records = bodies.plain_records(body)
-    if records is None or len(records) > serving.settings.max_rows or len(records[0]) > serving.settings.max_columns:
+    if records is None or len(records) > most or len(records[0]) > serving.settings.max_columns:
         return None  # among others the limits, which the other way explains
     found = loaded.scorer.answer_plain(records, asked.threshold)
     return None if found is None else answers.write_records(found, [], loaded, asked.request_id)
