@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from pyfunc.boosters import BOOSTERS, Grown, Matrix, Sight
+from pyfunc.boosters import BOOSTERS, Grown, Matrix, Sight, sayings
 
 ROUNDS = 3000
 # Rounds that boosters need until they are at their best, times the learning rate; measured on a dozen tables.
@@ -27,7 +27,6 @@ ANSWERS_SHARE = 0.5  # of the time left after them, at most, for the answers in 
 PILOT_SHARE = 0.2  # of the time, for them: rounds of many classes are slow
 GROWING = 0.8  # of the time: the rest goes to predictions and to writing the model down
 FEWEST_ROWS, FEWEST_A_CLASS = 500, 50  # a member of fewer would learn less than the constant answer knows
-LEAST_HEARD = 1e-4  # probabilities below are one to a bag that learns from them
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 Look = Callable[[np.ndarray[Any, Any], Matrix], None]
 
@@ -217,12 +216,6 @@ class Stacked(BaseEstimator, ClassifierMixin):
 def heard(matrix: Matrix, scores: Sequence[Matrix]) -> Matrix:
     """The matrix with what was said of its rows, in probabilities (n_rows, n_classes) each, as further columns."""
     return np.hstack([matrix, *map(sayings, scores)])
-
-
-def sayings(scores: Matrix) -> Matrix:
-    """Probabilities as features: the log odds of the second of two classes, or the logarithm of each."""
-    logs = np.log(np.clip(scores, LEAST_HEARD, 1))
-    return logs[:, [1]] - logs[:, [0]] if scores.shape[1] == 2 else logs  # noqa: PLR2004
 
 
 def common_rounds(curves: Sequence[np.ndarray[Any, Any]], weights: Sequence[int]) -> int:

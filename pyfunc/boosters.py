@@ -18,6 +18,7 @@ MISSING = -1e9  # what forests see in the place of a gap: below all that numbers
 TREES_AT_ONCE = 10  # between two looks at the clock
 CELLS_AT_ONCE = 5_000_000  # leaves of rows, of 8 bytes each
 MOST_MARGIN = 700.0  # beyond it float64 has no power of e
+LEAST_HEARD = 1e-4  # probabilities below are one to a bag that learns from them
 DOUBT = 0.5  # votes for all classes alike: a class without a vote in a hundred trees is not impossible
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -136,10 +137,10 @@ class XGBoost:
                 curve.append(next(iter(evals_log["watch"].values()))[-1])
                 return sight.is_over() or _is_past(curve, sight.patience)
 
-        watch = self.data(sight.watch, sight.y_watch)
+        watch = self._data(sight.watch, sight.y_watch)
         self.booster = xgboost.train(
             settings,
-            self.data(sight.learn, sight.y_learn),
+            self._data(sight.learn, sight.y_learn),
             sight.rounds,
             evals=[(watch, "watch")],
             callbacks=[Look()],
@@ -147,7 +148,7 @@ class XGBoost:
         )
         self.curve = np.array(curve)
 
-    def data(self, matrix: Matrix, y: np.ndarray[Any, Any] | None = None) -> Any:
+    def _data(self, matrix: Matrix, y: np.ndarray[Any, Any] | None = None) -> Any:
         """Rows as XGBoost takes them."""
         import xgboost  # noqa: PLC0415
 
@@ -171,7 +172,7 @@ class XGBoost:
         margins = np.tile(base, (len(matrix), 1))
         chunk = max(1, CELLS_AT_ONCE // len(starts))
         for first in range(0, len(matrix), chunk):
-            found = self.booster.predict(self.data(matrix[first : first + chunk]), pred_leaf=True, strict_shape=True)
+            found = self.booster.predict(self._data(matrix[first : first + chunk]), pred_leaf=True, strict_shape=True)
             values = leaves[found.reshape(len(found), -1).astype(np.int64) + starts]
             margins[first : first + chunk] += values.reshape(len(found), -1, len(base)).sum(axis=1)
         return margins
@@ -224,11 +225,11 @@ class CatBoost:
         }
         self.booster = catboost.CatBoostClassifier(**settings)
         self.booster.fit(
-            self.data(sight.learn, sight.y_learn), eval_set=self.data(sight.watch, sight.y_watch), callbacks=[Look()]
+            self._data(sight.learn, sight.y_learn), eval_set=self._data(sight.watch, sight.y_watch), callbacks=[Look()]
         )
         self.curve = np.array(self.booster.evals_result_["validation"][metric])
 
-    def data(self, matrix: Matrix, y: np.ndarray[Any, Any] | None = None) -> Any:
+    def _data(self, matrix: Matrix, y: np.ndarray[Any, Any] | None = None) -> Any:
         """Rows as CatBoost takes them."""
         import catboost  # noqa: PLC0415
 
@@ -246,7 +247,7 @@ class CatBoost:
 
     def predict_proba(self, matrix: Matrix) -> Matrix:
         """Probabilities (n_rows, n_classes)."""
-        return np.asarray(self.booster.predict_proba(self.data(matrix), thread_count=1), dtype=np.float64)
+        return np.asarray(self.booster.predict_proba(self._data(matrix), thread_count=1), dtype=np.float64)
 
 
 class Forest:
@@ -256,7 +257,7 @@ class Forest:
         given = dict(parameters)
         most = min(int(given.pop("n_estimators")), sight.rounds)
         forest = make(n_estimators=0, warm_start=True, random_state=sight.seed, n_jobs=1, **given)
-        learn = filled(sight.learn)
+        learn = _filled(sight.learn)
         while forest.n_estimators < most and not (forest.n_estimators and sight.is_over()):
             forest.n_estimators = min(most, forest.n_estimators + TREES_AT_ONCE)
             forest.fit(learn, sight.y_learn)
@@ -272,16 +273,12 @@ class Forest:
 
     def predict_proba(self, matrix: Matrix) -> Matrix:
         """Probabilities (n_rows, n_classes)."""
-        rows = filled(matrix)
-        votes = np.full((len(rows), self.classes), DOUBT / self.classes)
+        rows = _filled(matrix)
+        votes = np.zeros((len(rows), self.classes))
         for tree in self.trees:
             shares = tree.predict(rows).reshape(len(rows), -1)
             votes[:, self.places] += shares / shares.sum(axis=1, keepdims=True)
-        return votes / (len(self.trees) + DOUBT)
-
-    def mean_of(self, votes: Matrix) -> Matrix:
-        """The probabilities that the sums of all trees' shares mean."""
-        return (votes + DOUBT / self.classes) / (len(self.trees) + DOUBT)
+        return elected(votes, len(self.trees))
 
 
 def _extra_trees(sight: Sight, parameters: Mapping[str, Any]) -> Grown:
@@ -323,12 +320,23 @@ def probabilities_of(margins: Matrix) -> Matrix:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
+def elected(votes: Matrix, trees: int) -> Matrix:
+    """Probabilities (n_rows, n_classes) of the sums of the shares that so many trees have given each class."""
+    return (votes + DOUBT / votes.shape[1]) / (trees + DOUBT)
+
+
+def sayings(scores: Matrix) -> Matrix:
+    """Probabilities as features: the log odds of the second of two classes, or the logarithm of each."""
+    logs = np.log(np.clip(scores, LEAST_HEARD, 1))
+    return logs[:, [1]] - logs[:, [0]] if scores.shape[1] == 2 else logs  # noqa: PLR2004
+
+
 def _two_columns(scores: Any) -> Matrix:
     """Probabilities (n_rows, n_classes) where a library gives those of the second class alone."""
     found = np.asarray(scores, dtype=np.float64)
     return np.column_stack([1 - found, found]) if found.ndim == 1 else found
 
 
-def filled(matrix: Matrix) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _filled(matrix: Matrix) -> np.ndarray[Any, np.dtype[np.float32]]:
     """The matrix as scikit-learn's trees take it."""
     return np.ascontiguousarray(np.nan_to_num(matrix, nan=MISSING), dtype=np.float32)

@@ -125,14 +125,10 @@ class Scorer:
             scores = None if columns is None else plan.score(columns)
         if scores is None:
             return None
-        chosen = decide(scores, self.schema, self.package.threshold if threshold is None else threshold)
-        columns_of_answer = [
-            self.schema.target.labels()[chosen].tolist(),
-            scores[np.arange(len(scores)), chosen].tolist(),
-            *scores.T.tolist(),
+        said = answer_columns(scores, self.schema, self.package.threshold if threshold is None else threshold)
+        return [
+            dict(zip(said, row, strict=True)) for row in zip(*(each.tolist() for each in said.values()), strict=True)
         ]
-        names = ["prediction", "probability", *(f"probability_{label}" for label in self.schema.target.classes)]
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns_of_answer, strict=True)]
 
     def _scores(self, enforced: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Probabilities (n_rows, n_classes): by the plan where there is one, which is equal to the pipeline."""
@@ -166,16 +162,23 @@ def decide(scores: np.ndarray[Any, Any], schema: InputSchema, threshold: float) 
     return np.where(scores[:, at] >= threshold, at, 1 - at).astype(np.int64)
 
 
-def answers_of(scores: np.ndarray[Any, Any], schema: InputSchema, threshold: float) -> pd.DataFrame:
-    """The answer's columns for probabilities (n_rows, n_classes)."""
+def answer_names(schema: InputSchema) -> list[str]:
+    """The answer's columns, in their order."""
+    return ["prediction", "probability", *(f"probability_{label}" for label in schema.target.classes)]
+
+
+def answer_columns(
+    scores: np.ndarray[Any, Any], schema: InputSchema, threshold: float
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The answer's columns (n_rows,) for probabilities (n_rows, n_classes)."""
     chosen = decide(scores, schema, threshold)
-    columns: dict[str, Any] = {
-        "prediction": schema.target.labels()[chosen],
-        "probability": scores[np.arange(len(scores)), chosen],
-    }
-    for at, label in enumerate(schema.target.classes):
-        columns[f"probability_{label}"] = scores[:, at]
-    return pd.DataFrame(columns)
+    found = schema.target.labels()[chosen], scores[np.arange(len(scores)), chosen], *scores.T
+    return dict(zip(answer_names(schema), found, strict=True))
+
+
+def answers_of(scores: np.ndarray[Any, Any], schema: InputSchema, threshold: float) -> pd.DataFrame:
+    """The answer (n_rows, 2 + n_classes) for probabilities (n_rows, n_classes)."""
+    return pd.DataFrame(answer_columns(scores, schema, threshold))
 
 
 def signature(schema: InputSchema) -> ModelSignature:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from pyfunc.errors import FileRefusedError, Problem, SchemaMismatchError
-from pyfunc.model import Scorer, threshold_problems
+from pyfunc.model import Scorer, answer_names, threshold_problems
 from pyfunc.schema import Notice
 from steps import answer_files, parts, process, screen, tracking
 from steps.adding_up import OF_ROWS, Faults, Noticed
@@ -171,7 +171,7 @@ def _answer(scorer: Scorer, part: Part, where: str, cut: float | None) -> tuple[
 
 def _carried(rows: Rows, where: str, scorer: Scorer, wanted: Wanted) -> list[str]:
     """Names of the columns that stand in front of the answers."""
-    own = ["prediction", "probability", *(f"probability_{label}" for label in scorer.schema.target.classes)]
+    own = answer_names(scorer.schema)
     own += [f"warning_{code}" for code in OF_ROWS] if wanted.with_warnings else []
     names, problems = kept(wanted.keep, rows.header, own, where)
     if problems:

@@ -278,7 +278,7 @@ def _log_model(
 @click.option("--cost-fp", default=DEFAULTS.cost_fp, help="Cost of a false alarm; with --cost-fn.")
 @click.option("--cost-fn", default=DEFAULTS.cost_fn, help="Cost of a miss; with --cost-fp.")
 @click.option("--candidates", default=DEFAULTS.candidates, help="How many, in place of the budget: reproducible.")
-@click.option("--max-latency-ms", default=DEFAULTS.max_latency_ms, help="For one row, on the path that serves it.")
+@click.option("--max-latency-ms", default=DEFAULTS.max_latency_ms, help="For one row, through the pipeline.")
 @click.option("--latency-price", default=DEFAULTS.latency_price, show_default=True, help="See the README.")
 def cli(dataset: str, **options: str) -> dict[str, Any]:
     """Entry point `train` of MLproject."""

@@ -44,7 +44,7 @@ def odd_rows(schema: InputSchema, seed: int = 1) -> pd.DataFrame:
     for column in schema.columns:
         gaps = random.random(ODD_ROWS) < GAPS
         if column.kind in (Kind.CATEGORY, Kind.TEXT):
-            known = np.array([*(column.categories or ("text", "Mr. X 17", "A/5 2", "!")), ""], dtype=object)[:-1]
+            known = np.array(column.categories or ("text", "Mr. X 17", "A/5 2", "!"), dtype=object)
             cells = known[random.integers(0, len(known), ODD_ROWS)]
             if column.kind is Kind.TEXT or schema.unseen_category == "warn":
                 cells = np.where(random.random(ODD_ROWS) < UNHEARD, "unheard of 99", cells)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 FLOAT64, ROW_MAJOR = 1, 1
-RAW, LEAVES = 1, 2  # what is predicted: sums, or the number of the leaf in each tree
+RAW = 1  # what is predicted: the sums of the channels
 PARAMETERS = b"num_threads=1"
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -44,20 +44,19 @@ class Engine:
 
     Args:
         text: the file.
-        outputs: numbers a row: the sums of the channels, or with `leaves` the trees.
+        outputs: channels, of each of which a row gets the sum.
         features: columns of the matrix.
-        leaves: answer with the leaf in each tree instead.
     """
 
-    def __init__(self, text: bytes, outputs: int, features: int, *, leaves: bool = False) -> None:
+    def __init__(self, text: bytes, outputs: int, features: int) -> None:
         self._library = library()
         self._handle, rounds = ctypes.c_void_p(), ctypes.c_int()
         self._call("LGBM_BoosterLoadModelFromString", text, ctypes.byref(rounds), ctypes.byref(self._handle))
-        self.outputs, self.features, self._kind = outputs, features, LEAVES if leaves else RAW
+        self.outputs, self.features = outputs, features
         self._row, self._out, self._length = np.empty(features), np.empty(outputs), ctypes.c_int64()
         self._fast = ctypes.c_void_p()
         self._call(
-            "LGBM_BoosterPredictForMatSingleRowFastInit", self._handle, self._kind, 0, -1, FLOAT64,
+            "LGBM_BoosterPredictForMatSingleRowFastInit", self._handle, RAW, 0, -1, FLOAT64,
             ctypes.c_int32(features), PARAMETERS, ctypes.byref(self._fast),
         )  # fmt: skip
         self._one = self._library.LGBM_BoosterPredictForMatSingleRowFast
@@ -81,7 +80,7 @@ class Engine:
         if len(rows):
             self._call(
                 "LGBM_BoosterPredictForMat", self._handle, rows.ctypes.data_as(ctypes.c_void_p), FLOAT64,
-                ctypes.c_int32(len(rows)), ctypes.c_int32(self.features), ROW_MAJOR, self._kind, 0, -1, PARAMETERS,
+                ctypes.c_int32(len(rows)), ctypes.c_int32(self.features), ROW_MAJOR, RAW, 0, -1, PARAMETERS,
                 ctypes.byref(length), out.ctypes.data_as(ctypes.POINTER(ctypes.c_double)),
             )  # fmt: skip
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ from pyfunc.compiled.unfit import NotCompiledError
 from pyfunc.estimators import Blend, Calibrated, Columns
 from pyfunc.schema import InputSchema
 
+PACKING = 1  # level of gzip: digits shrink to a third, and the rest would take long
 MOST_NODES = 2_000_000  # of forests in one bag: more would take longer to load than they are worth
 
 
@@ -131,8 +133,8 @@ def _bag(bag: bags.Bag, columns: int, levels: Mapping[int, int]) -> Bag:
     if len(set(grown)) > 1:
         raise NotCompiledError("forests of different sizes in one bag")
     classes = members[0].classes if is_forest else max(2, len(channels) // len(members))
-    text = lightgbm_text.model(channels, columns).encode()
-    return Bag(text, len(members), classes, SHARES if is_forest else MARGINS, grown[0], columns)
+    packed = gzip.compress(lightgbm_text.model(channels, columns).encode(), PACKING, mtime=0)
+    return Bag(packed, len(members), classes, SHARES if is_forest else MARGINS, grown[0], columns)
 
 
 def _stack(stacked: bags.Stacked, columns: int, levels: Mapping[int, int]) -> Stack:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,6 @@ class Feature:
     place: int = 0
     latest: np.datetime64 | None = None
 
-    @property
-    def codes(self) -> dict[str, float]:
-        """Code by text."""
-        return {text: float(code) for code, text in enumerate(self.levels)}
-
 
 @dataclass(frozen=True)
 class Features:
@@ -58,22 +54,15 @@ class Features:
     listed: tuple[Feature, ...]
     texts: Mapping[int, TextFeatures] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Look up once what every row needs."""
-        codes = [each.codes for each in self.listed]
-        rest = [np.nan if each.unseen is None else float(each.unseen) for each in self.listed]
-        object.__setattr__(self, "_codes", codes)
-        object.__setattr__(self, "_rest", rest)
-        plain = [(place, each.at) for place, each in enumerate(self.listed) if each.what == NUMBER]
-        object.__setattr__(self, "_numbers", plain)
-        known = [
-            (place, each.at, codes[place].get, rest[place])
-            for place, each in enumerate(self.listed)
-            if each.what == CATEGORY
-        ]
-        object.__setattr__(self, "_categories", known)
-        others = [(place, each) for place, each in enumerate(self.listed) if each.what not in (NUMBER, CATEGORY)]
-        object.__setattr__(self, "_others", others)
+    @cached_property
+    def _codes(self) -> list[dict[Any, float]]:
+        """Of each feature's levels."""
+        return [{text: float(code) for code, text in enumerate(each.levels)} for each in self.listed]
+
+    @cached_property
+    def _rest(self) -> list[float]:
+        """The code of all other texts, by feature."""
+        return [np.nan if each.unseen is None else float(each.unseen) for each in self.listed]
 
     def matrix(self, columns: Sequence[Column]) -> Floats:
         """The matrix (n_rows, n_features) of columns (`pyfunc.columns`) in the schema's order."""
@@ -85,15 +74,16 @@ class Features:
 
     def row(self, cells: Sequence[Cell]) -> Floats:
         """The same (n_features,) of one row's cells."""
-        made: list[Any] = [0.0] * len(self.listed)
-        for place, at in self._numbers:  # type: ignore[attr-defined]
-            made[place] = cells[at]
-        for place, at, code, rest in self._categories:  # type: ignore[attr-defined]
-            cell = cells[at]
-            made[place] = np.nan if cell is None else code(cell, rest)
+        made: list[Any] = []
         said: dict[int, tuple[Floats, Any]] = {}
-        for place, each in self._others:  # type: ignore[attr-defined]
-            made[place] = self._column(place, each, _of_one(cells[each.at]), said)[0]
+        for place, each in enumerate(self.listed):
+            cell = cells[each.at]
+            if each.what == NUMBER:
+                made.append(cell)
+            elif each.what == CATEGORY:
+                made.append(np.nan if cell is None else self._codes[place].get(cell, self._rest[place]))
+            else:
+                made.append(self._column(place, each, _of_one(cell), said)[0])
         return np.array(made)
 
     def _column(self, place: int, each: Feature, column: Column, said: dict[int, tuple[Floats, Any]]) -> Any:
@@ -110,12 +100,12 @@ class Features:
         numbers, heads = said[each.at]
         if each.what == TEXT_NUMBER:
             return numbers[:, each.place]
-        codes = self._codes[place]  # type: ignore[attr-defined]
-        return np.array([codes.get(head, self._rest[place]) for head in heads], dtype=np.float64)  # type: ignore[attr-defined]
+        codes = self._codes[place]
+        return np.array([codes.get(head, self._rest[place]) for head in heads], dtype=np.float64)
 
     def _coded(self, place: int, codes: Any, texts: Sequence[str]) -> Floats:
         """Codes of texts: each different one is looked up once."""
-        known, rest = self._codes[place].get, self._rest[place]  # type: ignore[attr-defined]
+        known, rest = self._codes[place].get, self._rest[place]
         looked_up = np.array([*(known(text, rest) for text in texts), np.nan])  # the last one for what is missing
         return looked_up[codes]
 

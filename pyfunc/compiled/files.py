@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from pyfunc.recalibration import Recalibration
 from pyfunc.texts import TextFeatures
 
 PLAN, ARRAYS = "plan.json", "plan.npz"
-LEVEL = 1  # of compression: digits shrink to a third, and the rest would take long
 
 
 def save(plan: Plan, folder: Path) -> list[str]:
@@ -87,7 +85,7 @@ class _Writer:
         """A classifier."""
         if isinstance(model, Bag):
             name = f"trees-{len(self.files)}.txt.gz"
-            (self.folder / name).write_bytes(gzip.compress(model.text, LEVEL, mtime=0))
+            (self.folder / name).write_bytes(model.packed)
             self.files.append(name)
             return {
                 "kind": "bag", "trees_in": name, "members": model.members, "classes": model.classes, "said": model.said,
@@ -141,17 +139,13 @@ class _Reader:
             tables = {int(at): self.arrays[name] for at, name in stated["tables"].items()}
             return Linear(self.arrays[stated["intercept"]], curves, tables)
         if stated["kind"] == "stack":
-            return Stack(tuple(self._bags(stated["bases"])), self._bag(stated["top"]))
+            return Stack(tuple(map(self._bag, stated["bases"])), self._bag(stated["top"]))
         return self._bag(stated)
 
-    def _bags(self, stated: Iterable[Mapping[str, Any]]) -> Iterable[Bag]:
-        """Several."""
-        return map(self._bag, stated)
-
     def _bag(self, stated: Mapping[str, Any]) -> Bag:
-        """Its trees are unpacked and loaded."""
-        text = gzip.decompress((self.folder / stated["trees_in"]).read_bytes())
-        return Bag(text, *(stated[name] for name in ("members", "classes", "said", "trees", "features")))
+        """Its trees are loaded."""
+        packed = (self.folder / stated["trees_in"]).read_bytes()
+        return Bag(packed, *(stated[name] for name in ("members", "classes", "said", "trees", "features")))
 
     def _curve(self, stated: Mapping[str, Any]) -> Curve:
         """What a number adds."""

@@ -85,8 +85,7 @@ def of(
     base = [each.levels[0] if each.levels else FIRST for each in features]
     names = [_name(each, texts) for each in features]
     asked = _Asked(Pipeline(before[1:]), classifier, names, is_text, base)
-    still = asked.matrix([base])
-    said = asked.margins(still)[0]
+    said = asked.margins(asked.matrix([base]))[0]
     intercept = said
     tables: dict[int, Floats] = {}
     curves: dict[int, Curve] = {}

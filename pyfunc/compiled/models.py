@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from pyfunc.boosters import DOUBT, probabilities_of
+from pyfunc.boosters import elected, probabilities_of, sayings
 from pyfunc.compiled.engine import Engine
 
 SHARES, MARGINS = "shares", "margins"
-LEAST_HEARD = 1e-4  # as in `pyfunc.bags`
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -31,7 +31,7 @@ class Bag:
     """Members that are averaged; all of their trees in one engine.
 
     Attributes:
-        text: the engine's model file.
+        packed: the engine's model file, in gz.
         members: how many.
         classes: that are told apart.
         said: `MARGINS`, whose softmax or logistic function counts, or `SHARES` of votes in as many trees.
@@ -39,12 +39,13 @@ class Bag:
         features: columns of the matrix.
     """
 
-    text: bytes = field(repr=False)
+    packed: bytes = field(repr=False)
     members: int
     classes: int
     said: str
     trees: int
     features: int
+    _engine: Engine = field(init=False, repr=False, compare=False)
 
     @property
     def outputs(self) -> int:
@@ -53,11 +54,12 @@ class Bag:
 
     def __post_init__(self) -> None:
         """Load the trees."""
-        object.__setattr__(self, "_engine", Engine(self.text, self.members * self.outputs, self.features))
+        engine = Engine(gzip.decompress(self.packed), self.members * self.outputs, self.features)
+        object.__setattr__(self, "_engine", engine)
 
     def score(self, matrix: Floats) -> Floats:
         """Probabilities (n_rows, n_classes)."""
-        said = self._engine.batch(matrix).reshape(len(matrix), self.members, self.outputs)  # type: ignore[attr-defined]
+        said = self._engine.batch(matrix).reshape(len(matrix), self.members, self.outputs)
         total = self._probabilities(said[:, 0])
         for member in range(1, self.members):
             total = total + self._probabilities(said[:, member])
@@ -65,7 +67,7 @@ class Bag:
 
     def score_row(self, row: Floats) -> Floats:
         """The same for one row: all members at once."""
-        said = self._engine.row(row).reshape(self.members, self.outputs)  # type: ignore[attr-defined]
+        said = self._engine.row(row).reshape(self.members, self.outputs)
         return np.asarray(self._probabilities(said).sum(axis=0) / self.members)
 
     def _probabilities(self, said: Floats) -> Floats:
@@ -74,7 +76,7 @@ class Bag:
             return probabilities_of(said)
         if self.outputs == 1:
             said = np.hstack([self.trees - said, said])
-        return (said + DOUBT / self.classes) / (self.trees + DOUBT)
+        return elected(said, self.trees)
 
 
 @dataclass(frozen=True)
@@ -86,18 +88,12 @@ class Stack:
 
     def score(self, matrix: Floats) -> Floats:
         """Probabilities (n_rows, n_classes)."""
-        return self.top.score(np.hstack([matrix, *(_sayings(base.score(matrix)) for base in self.bases)]))
+        return self.top.score(np.hstack([matrix, *(sayings(base.score(matrix)) for base in self.bases)]))
 
     def score_row(self, row: Floats) -> Floats:
         """The same for one row."""
-        said = [_sayings(base.score_row(row)[np.newaxis])[0] for base in self.bases]
+        said = [sayings(base.score_row(row)[np.newaxis])[0] for base in self.bases]
         return self.top.score_row(np.concatenate([row, *said]))
-
-
-def _sayings(scores: Floats) -> Floats:
-    """As `pyfunc.bags.sayings`, which stands beside what needs scikit-learn."""
-    logs = np.log(np.clip(scores, LEAST_HEARD, 1))
-    return logs[:, [1]] - logs[:, [0]] if scores.shape[1] == 2 else logs  # noqa: PLR2004
 
 
 @dataclass(frozen=True)

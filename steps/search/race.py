@@ -160,19 +160,22 @@ class Search:
 
     def compiled(self, pipeline: Path) -> Path | str:
         """The folder with the plan of a fitted pipeline, or why there is none."""
-        with Pool(self.folder, 1) as pool:
-            pool.start(workers.compile_plan, pipeline.name, limit_s=COMPILE_LIMIT_S)
-            (finished,) = pool.next(time.monotonic() + COMPILE_LIMIT_S)
+        finished = self._alone(workers.compile_plan, pipeline.name, limit_s=COMPILE_LIMIT_S)
         return finished.outcome.error or self.folder / workers.PLAN
 
     def _put_together(self, what: str, work: Callable[..., Outcome], *arguments: Any) -> Finished | None:
         """Work on fitted pipelines, in a worker of its own, which can read their pickles; None where it failed."""
-        with Pool(self.folder, 1) as pool:
-            pool.start(work, *arguments, limit_s=BLEND_LIMIT_S)
-            (finished,) = pool.next(time.monotonic() + BLEND_LIMIT_S)
+        finished = self._alone(work, *arguments, limit_s=BLEND_LIMIT_S)
         if finished.outcome.error:
             log.warning("the %s could not be made: %s", what, finished.outcome.error)
             return None
+        return finished
+
+    def _alone(self, work: Callable[..., Outcome], *arguments: Any, limit_s: float) -> Finished:
+        """One job in a worker of its own."""
+        with Pool(self.folder, 1) as pool:
+            pool.start(work, *arguments, limit_s=limit_s)
+            (finished,) = pool.next(time.monotonic() + limit_s)
         return finished
 
     def _run(self, pool: Pool, tick: Callable[[float], None]) -> Iterator[Tried]:

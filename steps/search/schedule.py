@@ -50,7 +50,7 @@ class Schedule:
 
     def __init__(self, plan: SearchPlan, rows: int, *, has_many_levels: bool = False) -> None:
         self.plan = plan
-        self.first = ORDER_OF_MANY_LEVELS if has_many_levels else ORDER
+        self.opening_order = ORDER_OF_MANY_LEVELS if has_many_levels else ORDER
         self.stacks = list(enumerate(STACKS)) if plan.blend and rows >= STACK_ROWS else []
         self.waiting = self._opening()
         self.spaces: dict[str, Space] = dict(SPACES)
@@ -65,7 +65,7 @@ class Schedule:
         """The portfolios: in the order that is known to be good, or by turns where learners were named."""
         if self.plan.blend:
             known = {(spec.model, spec.number): spec for model in self.plan.models for spec in first(model)}
-            return [known[one] for one in self.first]
+            return [known[one] for one in self.opening_order]
         listed = [first(model) for model in self.plan.models]
         return [specs[at] for at in range(max(map(len, listed))) for specs in listed if at < len(specs)]
 

@@ -16,7 +16,6 @@ from sklearn.pipeline import Pipeline
 
 from pyfunc.bags import thinned
 from pyfunc.codes import Codes
-from pyfunc.compiled.plan import Plan
 from pyfunc.estimators import Columns
 from pyfunc.model import Scorer, decide
 from pyfunc.package import Package
@@ -61,9 +60,9 @@ class Table:
         """All figures of some rows."""
         return figures_of(self.y[rows], scores[rows], self.schema, self.threshold)
 
-    def latency_ms(self, pipeline: Any, plan: Plan | None = None) -> float:
-        """What one row takes on the way that every door scores on: enforced, through plan or pipeline, answered."""
-        scorer = Scorer(Package(pipeline, self.schema, self.threshold, {}, plan))
+    def latency_ms(self, pipeline: Any) -> float:
+        """What one row takes: enforced, through the pipeline, answered. Compiled it takes less."""
+        scorer = Scorer(Package(pipeline, self.schema, self.threshold, {}))
         scorer.answer(self.row, "training rows")
         took: list[float] = []
         while len(took) < LOOKS and (len(took) < 3 or sum(took) < LOOK_S):  # noqa: PLR2004

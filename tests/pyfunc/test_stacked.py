@@ -6,7 +6,8 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from pyfunc.bags import LEAST_HEARD, Bag, Stacked, heard, sayings
+from pyfunc.bags import Bag, Stacked, heard
+from pyfunc.boosters import LEAST_HEARD, sayings
 from tests.pyfunc.test_bags import splits_of
 
 BOOSTED = {"learning_rate": 0.3, "num_leaves": 4, "min_data_in_leaf": 3}
