@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
-from pyfunc import bags
+from pyfunc import bags, boosters
 from pyfunc.bags import BOOSTERS, FEWEST_ROWS, Bag, common_rounds, thinned
 
 PARAMETERS = {"learning_rate": 0.3, "num_leaves": 4, "min_data_in_leaf": 3}
@@ -36,7 +36,7 @@ class Heart:
         self.curve = np.abs(np.arange(1, min(sight.rounds, 10) + 1) - best) / 10
         self.known = dict(zip(sight.learn[:, -1], sight.y_learn, strict=True))
         self.rounds = len(self.curve)
-        clock.now += sight.rounds * len(sight.learn) * Heart.seconds_a_row_and_round
+        clock.now += self.rounds * len(sight.learn) * Heart.seconds_a_row_and_round
 
     def cut(self, rounds: int) -> None:
         """Remember it."""
@@ -66,6 +66,7 @@ def heart(monkeypatch):
     """The stand-in in LightGBM's place, by a clock of its own."""
     monkeypatch.setitem(BOOSTERS, "lightgbm", Heart)
     monkeypatch.setattr(bags, "time", clock)
+    monkeypatch.setattr(boosters, "time", Clock())  # the stand-in grows all its rounds: no sight of it is ever over
     monkeypatch.setattr(Heart, "seen", [])
     monkeypatch.setattr(Heart, "best", (3,))
     monkeypatch.setattr(Heart, "seconds_a_row_and_round", 0.0)
