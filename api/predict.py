@@ -60,14 +60,14 @@ def _answer(serving: Serving, body: bytes, asked: Asked) -> Response:
 
 
 def _plain(serving: Serving, loaded: Loaded, body: bytes, asked: Asked, most: int) -> Response | None:
-    """The answer to so many records at most in which there is nothing to decide; None where somebody has to look."""
+    """The answer to so many records at most that fit; None where somebody has to look."""
     if asked.kind != bodies.JSON or asked.accepted != bodies.JSON or loaded.scorer.package.plan is None:
         return None
     records = bodies.plain_records(body)
     if records is None or len(records) > most or len(records[0]) > serving.settings.max_columns:
         return None  # among others the limits, which the other way explains
-    found = loaded.scorer.answer_plain(records, asked.threshold)
-    return None if found is None else answers.write_records(found, [], loaded, asked.request_id)
+    found = loaded.scorer.answer_records(records, asked.threshold)
+    return None if found is None else answers.write_records(*found, loaded, asked.request_id)
 
 
 def _asked(request: Request) -> Asked:

@@ -23,6 +23,10 @@ class Coded:
     codes: np.ndarray[Any, Any]
     texts: Sequence[str]
 
+    def __getitem__(self, rows: slice) -> Coded:
+        """Some of the rows."""
+        return Coded(self.codes[rows], self.texts)
+
     def __len__(self) -> int:
         """Number of rows."""
         return len(self.codes)

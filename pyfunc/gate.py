@@ -1,8 +1,7 @@
-"""The short way through the schema: rows in which there is nothing to decide, without a frame.
+"""The short way through the schema: rows that fit, without a frame.
 
-`InputSchema.enforce` is the specification. What it would refuse, read, convert or speak of is not decided here: then
-the answer is None, and the rows go the long way. Here pass numbers within the range of training, categories that
-training has seen, texts, true and false, and gaps where training had some.
+`InputSchema.enforce` is the specification. What it would refuse is not worded here: then the answer is None, and the
+rows go the long way. All others become the columns that a compiled model answers, with the same notices.
 """
 
 from __future__ import annotations
@@ -15,118 +14,151 @@ import numpy as np
 
 from pyfunc.cells import Kind
 from pyfunc.columns import MISSING, Cell, Coded, Column
-from pyfunc.scalars import EXACT_INTEGER
-from pyfunc.schema import InputSchema
+from pyfunc.plain import Cells, Read, Reader
+from pyfunc.scalars import BOOLEAN_TEXT, DATE_TEXT, EXACT_INTEGER, moment_of
+from pyfunc.schema import Column as Described
+from pyfunc.schema import InputSchema, Notice, hands_on, row_notice
 
 NOT_A_TIME = np.datetime64("NaT", "ns")
+FIRST_ROW = (1,)
+REFUSED = "refused"  # what this file does not take: the long way has words for it
 
 
 @dataclass(frozen=True)
-class _Plain:
-    """What is plain in one column."""
+class _Known:
+    """A column, and what can be said of one of its cells at once."""
 
-    name: str
-    kind: Kind
+    column: Described
+    reader: Reader
     low: float
     high: float
-    codes: dict[str, int]
-    texts: tuple[str, ...]
-    has_gaps: bool  # in training; a gap elsewhere is spoken of
+    words: Mapping[Any, float]
+    hands_on: bool
 
-    def cell(self, cell: Any) -> tuple[bool, Cell]:
-        """Whether a cell is plain, and what it is in an enforced frame."""
+    def cell(self, cell: Any) -> tuple[str, Cell]:
+        """What a cell is in an enforced frame, behind the code of what is noticed: `REFUSED` where it is to be read."""
+        kind = self.column.kind
         if cell is None:
-            return self.has_gaps, NOT_A_TIME if self.kind is Kind.DATETIME else None if self.is_text else np.nan
-        if self.kind is Kind.NUMBER:
+            gap = NOT_A_TIME if kind is Kind.DATETIME else None if kind in (Kind.CATEGORY, Kind.TEXT) else np.nan
+            return "" if self.column.missing else "missing_value", gap
+        if kind is Kind.NUMBER:
             is_number = type(cell) is float or (type(cell) is int and abs(cell) < EXACT_INTEGER)
-            return is_number and self.low <= cell <= self.high, float(cell) if is_number else np.nan
-        if self.kind is Kind.CATEGORY:
-            return type(cell) is str and cell in self.codes, cell
-        if self.kind is Kind.TEXT:
-            return type(cell) is str and _is_text(cell), cell
-        return self.kind is Kind.BOOLEAN and type(cell) is bool, float(cell) if type(cell) is bool else np.nan
+            if not is_number or not abs(cell) < EXACT_INTEGER:
+                return REFUSED, None
+            return "" if self.low <= cell <= self.high else "out_of_range", float(cell)
+        if kind is Kind.BOOLEAN:
+            is_known = type(cell) in (bool, str) and cell in self.words
+            return ("", self.words[cell]) if is_known else (REFUSED, None)
+        if type(cell) is not str:
+            return REFUSED, None
+        if kind is Kind.CATEGORY:
+            return ("", cell) if cell in self.reader.categories else self._unseen(cell)
+        if kind is Kind.DATETIME:
+            return self._moment(cell)
+        return ("", cell) if _is_text(cell) else (REFUSED, None)
 
-    @property
-    def is_text(self) -> bool:
-        """Whether its cells are texts."""
-        return self.kind in (Kind.CATEGORY, Kind.TEXT)
+    def _unseen(self, cell: str) -> tuple[str, Cell]:
+        """A text that is none of the categories."""
+        return ("unseen_category", cell if self.hands_on else None) if _is_text(cell) else (REFUSED, None)
 
-    def column(self, cells: Sequence[Any]) -> Column | None:
-        """The same for many cells."""
-        types = set(map(type, cells))
-        if type(None) in types and not self.has_gaps:
-            return None
-        types.discard(type(None))
-        if self.kind is Kind.NUMBER:
-            return self._numbers(cells) if types <= {int, float} else None
-        if self.kind is Kind.BOOLEAN:
-            return np.array(cells, dtype=np.float64) if types <= {bool} else None
-        if self.kind is Kind.DATETIME:
-            return None if types else np.full(len(cells), NOT_A_TIME)
-        if not types <= {str}:
-            return None
-        if self.kind is Kind.CATEGORY:
-            codes = [MISSING if cell is None else self.codes.get(cell, MISSING - 1) for cell in cells]
-            return None if MISSING - 1 in codes else Coded(np.array(codes, dtype=np.int64), self.texts)
-        place: dict[str, int] = {}
-        codes = [MISSING if cell is None else place.setdefault(cell, len(place)) for cell in cells]
-        return Coded(np.array(codes, dtype=np.int64), tuple(place)) if all(map(_is_text, place)) else None
+    def _moment(self, cell: str) -> tuple[str, Cell]:
+        """A time in ISO 8601."""
+        if not DATE_TEXT.fullmatch(cell):
+            return REFUSED, None
+        moment = moment_of(cell, self.column.spelling.timezone)
+        return (REFUSED, None) if isinstance(moment, str) else ("", moment.to_datetime64())
 
-    def _numbers(self, cells: Sequence[Any]) -> Column | None:
-        """Numbers that are whole only where float64 is."""
-        try:
-            values = np.array(cells, dtype=np.float64)
-        except OverflowError:
-            return None
-        inside = (values >= self.low) & (values <= self.high) & (np.abs(values) < EXACT_INTEGER)
-        return values if int(inside.sum()) + cells.count(None) == len(cells) else None
+    def look(self, read: Read, schema: InputSchema) -> tuple[Column, list[Notice]]:
+        """What the model gets of a column, and what is noticed in it."""
+        column, values = self.column, read.values
+        notices = []
+        if read.unseen.any():
+            notices.append(_notice("unseen_category", column, read.unseen, schema))
+            if isinstance(values, Coded) and not self.hands_on:
+                values = Coded(np.where(read.unseen, MISSING, values.codes), values.texts)
+        if isinstance(values, np.ndarray) and column.kind is Kind.NUMBER:
+            outside = (values < self.low) | (values > self.high)
+            if np.any(outside):
+                notices.append(_notice("out_of_range", column, outside, schema))
+        if not column.missing and read.gaps.any():
+            notices.append(_notice("missing_value", column, read.gaps, schema))
+        return values, notices
 
 
 class Gate:
     """The columns of a schema, looked up once."""
 
     def __init__(self, schema: InputSchema) -> None:
-        self._columns = [
-            _Plain(
-                column.name,
-                column.kind,
-                -np.inf if column.minimum is None or column.kind is not Kind.NUMBER else float(column.minimum),
-                np.inf if column.maximum is None or column.kind is not Kind.NUMBER else float(column.maximum),
-                {text: code for code, text in enumerate(column.categories)},
-                column.categories,
-                column.missing > 0,
-            )
-            for column in schema.columns
-        ]
+        self._schema = schema
+        self._names = frozenset(schema.names)
+        self._known = [_known(column, schema) for column in schema.columns]
 
-    def row(self, record: Mapping[str, Any]) -> list[Cell] | None:
-        """The cells of a record in the schema's order; None where it is not plain."""
-        if len(record) != len(self._columns):
-            return None
+    def row(self, record: Mapping[str, Any]) -> tuple[list[Cell], list[Notice]] | None:
+        """The cells of a record in the schema's order, and what is noticed; None where `enforce` has to look."""
         made: list[Cell] = []
-        for column in self._columns:
-            if column.name not in record:
+        noticed: list[Notice] = []
+        if len(record) > len(self._known):
+            noticed += self._schema.extra_columns([*record])
+        for known in self._known:
+            name = known.column.name
+            if name not in record:
                 return None
-            is_plain, cell = column.cell(record[column.name])
-            if not is_plain:
-                return None
+            code, cell = known.cell(record[name])
+            if code:
+                if code == REFUSED or (code == "unseen_category" and self._schema.unseen_category == "reject"):
+                    return None
+                noticed.append(row_notice(code, known.column, self._schema.unseen_category, 1, FIRST_ROW))
             made.append(cell)
-        return made
+        return made, noticed
 
-    def columns(self, records: Sequence[Mapping[str, Any]]) -> list[Column] | None:
-        """The columns of records in the schema's order; None where one of them is not plain."""
-        if any(len(record) != len(self._columns) for record in records):
+    def rows(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[Column], list[Notice]] | None:
+        """The same for many, which all have the same columns, as `columns` gives it."""
+        names = records[0].keys()
+        if any(record.keys() != names for record in records):
             return None
+        return self.columns([*names], {name: [record[name] for record in records] for name in names & self._names})
+
+    def columns(self, names: Sequence[str], cells: Mapping[str, Cells]) -> tuple[list[Column], list[Notice]] | None:
+        """The columns of a table in the schema's order, and what is noticed; None where `enforce` has to look.
+
+        Args:
+            names: of the table's columns, all different.
+            cells: (n_rows,) by name, at least those that the schema has.
+        """
         made: list[Column] = []
-        for column in self._columns:
-            try:
-                found = column.column([record[column.name] for record in records])
-            except KeyError:
+        noticed = self._schema.extra_columns(names)
+        for known in self._known:
+            given = cells.get(known.column.name)
+            read = None if given is None else known.reader.read(given)
+            if read is None or (self._schema.unseen_category == "reject" and read.unseen.any()):
                 return None
-            if found is None:
-                return None
-            made.append(found)
-        return made
+            values, notices = known.look(read, self._schema)
+            made.append(values)
+            noticed += notices
+        return made, noticed
+
+
+def _known(column: Described, schema: InputSchema) -> _Known:
+    """A column, looked up."""
+    reader = Reader(column.kind, column.spelling, schema.missing_tokens, frozenset(column.categories))
+    is_bounded = column.kind is Kind.NUMBER and column.minimum is not None and column.maximum is not None
+    low, high = (float(column.minimum or 0), float(column.maximum or 0)) if is_bounded else (-np.inf, np.inf)
+    words: dict[Any, float] = {}
+    if column.kind is Kind.BOOLEAN:
+        said = [*BOOLEAN_TEXT, *column.spelling.words]
+        read = reader.read(said)
+        assert read is not None
+        assert isinstance(read.values, np.ndarray)
+        meant = read.values.tolist()
+        words = {word: value for word, value in zip(said, meant, strict=True) if not np.isnan(value)}
+        words |= {True: words["true"], False: words["false"]}
+    return _Known(column, reader, low, high, words, hands_on(column, schema.unseen_category))
+
+
+def _notice(code: str, column: Described, mask: Any, schema: InputSchema) -> Notice:
+    """Of the rows (n_rows,) of a mask."""
+    rows = (np.flatnonzero(mask) + 1).tolist()
+    return row_notice(code, column, schema.unseen_category, len(rows), tuple(rows))
 
 
 def _is_text(text: str) -> bool:

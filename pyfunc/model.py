@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
@@ -58,7 +59,7 @@ class Scorer:
 
     @cached_property
     def gate(self) -> Gate:
-        """For rows in which there is nothing to decide."""
+        """The way without a frame."""
         return Gate(self.schema)
 
     @property
@@ -96,39 +97,59 @@ class Scorer:
         if problems:
             raise SchemaMismatchError(*problems)
         scores = self._scores(enforced)
-        cut = self.package.threshold if threshold is None else threshold
-        answers = answers_of(scores, self.schema, cut)
+        answers = answers_of(scores, self.schema, self._cut(threshold))
         answers.index = frame.index
         return answers, notices
 
-    def answer_plain(
+    def answer_records(
         self, records: Sequence[Mapping[str, Any]], threshold: float | None = None
-    ) -> list[dict[str, Any]] | None:
-        """The same for records in which there is nothing to decide or to speak of, by a compiled model.
+    ) -> tuple[list[dict[str, Any]], list[Notice]] | None:
+        """The same for records, by a compiled model and without a frame.
 
         Args:
             records: at least one.
             threshold: as `answer` takes it.
 
         Returns:
-            For each record what `answer` has in its row, by column, as Python's own types; None where `answer` has to
-            look.
+            For each record what `answer` has in its row, by column, as Python's own types, and the notices; None where
+            `answer` has to look: at what it refuses, among others.
         """
         plan = self.package.plan
         if plan is None or threshold_problems(self.schema, threshold):
             return None
         if len(records) == 1:
-            cells = self.gate.row(records[0])
-            scores = None if cells is None else plan.score_row(cells)[np.newaxis]
+            row = self.gate.row(records[0])
+            if row is None:
+                return None
+            scores, notices = plan.score_row(row[0])[np.newaxis], row[1]
         else:
-            columns = self.gate.columns(records)
-            scores = None if columns is None else plan.score(columns)
-        if scores is None:
+            rows = self.gate.rows(records)
+            if rows is None:
+                return None
+            scores, notices = plan.score(rows[0]), rows[1]
+        said = answer_columns(scores, self.schema, self._cut(threshold))
+        answers = zip(*(each.tolist() for each in said.values()), strict=True)
+        return [dict(zip(said, row, strict=True)) for row in answers], notices
+
+    def answer_batch(
+        self, batch: pa.RecordBatch, threshold: float | None = None
+    ) -> tuple[pa.RecordBatch, list[Notice]] | None:
+        """The same for columns of Arrow (n_rows, any): the answers (n_rows, 2 + n_classes), and the notices.
+
+        Texts are what the reader of files makes of them: null for an empty cell.
+        """
+        plan, names = self.package.plan, batch.schema.names
+        if plan is None or threshold_problems(self.schema, threshold) or len(set(names)) < len(names):
             return None
-        said = answer_columns(scores, self.schema, self.package.threshold if threshold is None else threshold)
-        return [
-            dict(zip(said, row, strict=True)) for row in zip(*(each.tolist() for each in said.values()), strict=True)
-        ]
+        rows = self.gate.columns(names, dict(zip(names, batch.columns, strict=True)))
+        if rows is None:
+            return None
+        said = answer_columns(plan.score(rows[0]), self.schema, self._cut(threshold))
+        return pa.RecordBatch.from_pydict({name: pa.array(each) for name, each in said.items()}), rows[1]
+
+    def _cut(self, threshold: float | None) -> float:
+        """From which probability of the positive class on it is predicted."""
+        return self.package.threshold if threshold is None else threshold
 
     def _scores(self, enforced: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Probabilities (n_rows, n_classes): by the plan where there is one, which is equal to the pipeline."""

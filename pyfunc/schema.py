@@ -164,7 +164,7 @@ class InputSchema:
         problems = _shape_problems(len(frame), repeated, absent, where)
         position = {name: at for at, name in enumerate(names)}
         converted: dict[str, pd.Series] = {}
-        notices = [*self._extra(names)]
+        notices = [*self.extra_columns(names)]
         for column in self.columns:
             if column.name in position and column.name not in repeated and len(frame):
                 result = cells.convert(
@@ -181,9 +181,10 @@ class InputSchema:
             raise SchemaMismatchError(*problems)
         return pd.DataFrame(converted, columns=self.names), notices
 
-    def _extra(self, names: list[str]) -> list[Notice]:
+    def extra_columns(self, names: Sequence[str]) -> list[Notice]:
         """Columns that are not read, named in one notice."""
-        extra = [name for name in names if name not in set(self.names)]
+        known = set(self.names)
+        extra = [name for name in names if name not in known]
         if not extra:
             return []
         return [Notice("extra_columns", f"Not read by the model: {quoted(extra)}.", tuple(extra), len(extra))]
@@ -253,7 +254,7 @@ def _against_training(
     gaps = _rows(values.isna(), but=result.unseen) if column.missing == 0 else ()
     if unseen:
         notices.append(row_notice("unseen_category", column, policy, len(unseen), tuple(unseen)))
-        if not _hands_on(column, policy):
+        if not hands_on(column, policy):
             values = values.mask(np.isin(np.arange(len(values)), np.array(unseen) - 1), np.nan)
     if column.kind is Kind.NUMBER and column.minimum is not None and column.maximum is not None:
         outside = _rows((values < float(column.minimum)) | (values > float(column.maximum)))
@@ -275,7 +276,7 @@ def row_notice(code: str, column: Column, policy: UnseenCategory, count: int, ro
         rows: from 1; all of them, or the first.
     """
     if code == "unseen_category":
-        means = "handed to the model as it stands" if _hands_on(column, policy) else "counted as missing"
+        means = "handed to the model as it stands" if hands_on(column, policy) else "counted as missing"
         said = "a category" if column.kind is Kind.CATEGORY else "a value"
         what = f"{_cells(count)} with {said} that training has not seen; {means}."
     elif code == "out_of_range":
@@ -285,7 +286,7 @@ def row_notice(code: str, column: Column, policy: UnseenCategory, count: int, ro
     return Notice(code, f"'{column.name}' has {what}", (column.name,), count, rows)
 
 
-def _hands_on(column: Column, policy: UnseenCategory) -> bool:
+def hands_on(column: Column, policy: UnseenCategory) -> bool:
     """Whether the pipeline meets texts that training has not seen."""
     return policy == "warn" and column.kind is Kind.CATEGORY
 

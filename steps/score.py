@@ -165,6 +165,9 @@ def _score(rows: Rows, where: str, scorer: Scorer, wanted: Wanted) -> Scored:
 
 def _answer(scorer: Scorer, part: Part, where: str, cut: float | None) -> tuple[pa.RecordBatch, list[Notice]]:
     """The answers (n_rows, 2 + n_classes) to a part, and what was noticed in it."""
+    found = scorer.answer_batch(part, cut) if isinstance(part, pa.RecordBatch) else None
+    if found is not None:
+        return found
     answers, notices = scorer.answer(parts.frame_of(part), where, cut)
     return pa.RecordBatch.from_pandas(answers, preserve_index=False), notices
 

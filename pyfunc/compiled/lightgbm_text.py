@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,50 @@ class Tree:
         if self.categories:
             lines += [f"cat_boundaries={_joined(bounds)}", f"cat_threshold={_joined(bits)}"]
         return "\n".join([*lines, "is_linear=0", "shrinkage=1"])
+
+
+@dataclass(frozen=True)
+class Grown:
+    """One tree of a model file, as `Tree` has it.
+
+    Attributes:
+        feature: (n_nodes,) column of the matrix.
+        threshold: float64 (n_nodes,), or with categories the number of the node's set.
+        decision: (n_nodes,) bits.
+        left, right: (n_nodes,) children; below 0 the leaf `-child - 1`.
+        leaves: float64 (n_nodes + 1,) values.
+        sets: words of bits by number of the set.
+    """
+
+    feature: Ints
+    threshold: np.ndarray[Any, Any]
+    decision: Ints
+    left: Ints
+    right: Ints
+    leaves: np.ndarray[Any, Any]
+    sets: Sequence[Sequence[int]]
+
+    def codes(self, node: int) -> int:
+        """The codes that go left at a node of categories, as bits of one number."""
+        words = self.sets[int(self.threshold[node])]
+        return sum(word << WORD * at for at, word in enumerate(words))
+
+
+def grown(text: str) -> list[Grown]:
+    """The trees of a model file in their order."""
+    return [_grown(dict(line.partition("=")[::2] for line in block.splitlines())) for block in blocks(text)]
+
+
+def _grown(lines: dict[str, str]) -> Grown:
+    """A tree from its lines."""
+    ints = (
+        np.array(lines.get(key, "").split(), dtype=np.int64)
+        for key in ("split_feature", "decision_type", "left_child", "right_child", "cat_boundaries", "cat_threshold")
+    )
+    feature, decision, left, right, bounds, words = ints
+    threshold, leaves = (np.array(lines.get(key, "").split(), dtype=np.float64) for key in ("threshold", "leaf_value"))
+    sets = [words[start:end].tolist() for start, end in pairwise(bounds.tolist())]
+    return Grown(feature, threshold, decision, left, right, leaves, sets)
 
 
 def model(channels: Sequence[Sequence[str]], features: int) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import logging
+import threading
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from pyfunc.boosters import elected, probabilities_of, sayings
+from pyfunc.compiled import kernel
 from pyfunc.compiled.engine import Engine
 
 SHARES, MARGINS = "shares", "margins"
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+log = logging.getLogger(__name__)
 
 
 class Model(Protocol):
@@ -24,6 +28,27 @@ class Model(Protocol):
 
     def score_row(self, row: Floats) -> Floats:
         """The same (n_classes,) for one row (n_features,)."""
+
+
+class _Asked:
+    """A bag's trees as questions, made when many rows come for the first time."""
+
+    def __init__(self) -> None:
+        self.refused = False
+        self._questions: kernel.Questions | None = None
+        self._lock = threading.Lock()
+
+    def sums(self, bag: Bag, matrix: Floats) -> Floats | None:
+        """Outputs (n_rows, n_outputs); None where these trees cannot be asked."""
+        with self._lock:
+            if self._questions is None and not self.refused:
+                try:
+                    text = gzip.decompress(bag.packed).decode()
+                    self._questions = kernel.Questions(text, bag.members * bag.outputs)
+                except kernel.NotAskedError as why:
+                    self.refused = True
+                    log.info("trees are gone down row by row: %s", why)
+        return None if self._questions is None else self._questions.sums(matrix)
 
 
 @dataclass(frozen=True)
@@ -46,6 +71,7 @@ class Bag:
     trees: int
     features: int
     _engine: Engine = field(init=False, repr=False, compare=False)
+    _asked: _Asked = field(init=False, repr=False, compare=False)
 
     @property
     def outputs(self) -> int:
@@ -56,14 +82,26 @@ class Bag:
         """Load the trees."""
         engine = Engine(gzip.decompress(self.packed), self.members * self.outputs, self.features)
         object.__setattr__(self, "_engine", engine)
+        object.__setattr__(self, "_asked", _Asked())
 
     def score(self, matrix: Floats) -> Floats:
         """Probabilities (n_rows, n_classes)."""
-        said = self._engine.batch(matrix).reshape(len(matrix), self.members, self.outputs)
+        said = self._sums(matrix).reshape(len(matrix), self.members, self.outputs)
         total = self._probabilities(said[:, 0])
         for member in range(1, self.members):
             total = total + self._probabilities(said[:, member])
         return total / self.members
+
+    def _sums(self, matrix: Floats) -> Floats:
+        """Outputs of the trees (n_rows, n_members * n_outputs): asked together where that is worth it."""
+        if len(matrix) >= kernel.LEAST_ROWS and not self._asked.refused:
+            if kernel.is_loaded() or len(matrix) >= kernel.WAITED_FOR:
+                found = self._asked.sums(self, matrix)
+                if found is not None:
+                    return found
+            else:
+                kernel.load_aside()
+        return self._engine.batch(matrix)
 
     def score_row(self, row: Floats) -> Floats:
         """The same for one row: all members at once."""

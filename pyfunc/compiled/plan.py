@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +16,8 @@ from pyfunc.columns import Cell, Column
 from pyfunc.compiled.features import Features
 from pyfunc.compiled.models import Model
 from pyfunc.recalibration import Recalibration
+
+SHARE_ROWS = 8192  # rows that are worth a thread
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -41,6 +47,16 @@ class Plan:
 
     def score(self, columns: Sequence[Column]) -> Floats:
         """Probabilities (n_rows, n_classes) of columns (n_rows,) in the schema's order; see `pyfunc.columns`."""
+        n_rows = len(columns[0])
+        n_shares = min(processors(), n_rows // SHARE_ROWS)
+        if n_shares <= 1:
+            return self._score(columns)
+        bounds = np.linspace(0, n_rows, n_shares + 1).astype(np.int64).tolist()
+        shares = [[column[start:end] for column in columns] for start, end in pairwise(bounds)]
+        return np.concatenate([*_threads().map(self._score, shares)])
+
+    def _score(self, columns: Sequence[Column]) -> Floats:
+        """`score` in one thread."""
         matrices = [each.matrix(columns) for each in self.features]
         total: Any = 0.0
         for part in self.parts:
@@ -54,3 +70,14 @@ class Plan:
         for part in self.parts:
             total = total + part.weight * part.model.score_row(rows[part.features])
         return np.asarray(self.recalibration(total[np.newaxis])[0] if self.recalibration else total)
+
+
+def processors() -> int:
+    """How many of them this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Threads for shares of many rows, kept; most of their work holds no lock of Python's."""
+    return ThreadPoolExecutor(processors(), "plan")

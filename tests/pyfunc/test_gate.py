@@ -1,4 +1,4 @@
-"""The short way: what it takes, it answers as the long way does; what has to be decided, it leaves alone."""
+"""The way without a frame: what it takes, it answers as the long way does; what is wrong, it leaves alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,13 +17,18 @@ from pyfunc.errors import SchemaMismatchError
 from pyfunc.model import Scorer
 from pyfunc.package import Package
 from pyfunc.schema import InputSchema
+from steps.data.stream import frame_of
 from tests.pyfunc.compiled.test_compiled import SCHEMA, bagged, labels, piped
 
 PIPELINE = piped(bagged("lightgbm", labels(2)))
 PLAN = extract(PIPELINE, SCHEMA)
 COLUMNS = tuple(replace(each, missing=0.1 if at % 2 == 0 else 0.0) for at, each in enumerate(SCHEMA.columns))
 KNOWN = InputSchema(COLUMNS, SCHEMA.target)
-SCORER = Scorer(Package(PIPELINE, KNOWN, 0.4, {}, PLAN))
+POLICIES = ("missing", "warn", "reject")
+SCORERS = {
+    policy: Scorer(Package(PIPELINE, replace(KNOWN, unseen_category=policy), 0.4, {}, PLAN)) for policy in POLICIES
+}
+SCORER = SCORERS["missing"]
 ROW = {
     "one": 0.5, "two": 10, "three": None, "flag": True, "few": "few 1", "many": "many 7", "when": None, "says": "Mrs B",
 }  # fmt: skip
@@ -32,41 +38,92 @@ ANYTHING = st.one_of(
     st.lists(st.integers(), max_size=1), st.just("\ud800"),
 )  # fmt: skip
 
+TEXTS = st.one_of(
+    st.none(), st.text(st.characters(codec="utf-8"), max_size=5), st.integers(-(2**60), 2**60).map(str),
+    st.floats().map(repr), st.just("few 2"), st.sampled_from(["2021-05-06", " ", "1.5", " 12 ", "1e5", "0"]),
+    st.sampled_from(["True", "yes", "NA"]),
+)  # fmt: skip
+
 
 @st.composite
-def rows_of_anything(draw):
+def rows_of_anything(draw, *, texts_only: bool = False):
     """A plain row in which some cells are anything, one may be gone, and another may have come; in any order."""
-    made = dict(ROW)
+    made = {name: None if cell is None else str(cell) for name, cell in ROW.items()} if texts_only else dict(ROW)
     for name in draw(st.lists(st.sampled_from([*ROW, "extra"]), max_size=3)):
-        made[name] = draw(ANYTHING)
+        made[name] = draw(TEXTS if texts_only else ANYTHING)
     if draw(st.integers(0, 9)) == 0:
         del made[draw(st.sampled_from([*made]))]
     return dict(draw(st.permutations([*made.items()])))
 
 
-def the_long_way(rows: list[dict], threshold: float | None = None) -> tuple[list[dict], list]:
+def the_long_way(rows: list[dict], threshold: float | None = None, policy: str = "missing") -> tuple[list[dict], list]:
     """As `/predict` reads JSON: a frame of objects."""
     names = list(dict.fromkeys(name for each in rows for name in each))
     frame = pd.DataFrame({name: pd.Series([each.get(name) for each in rows], dtype=object) for name in names})
-    answers, notices = SCORER.answer(frame, "rows", threshold)
+    answers, notices = SCORERS[policy].answer(frame, "rows", threshold)
     return answers.to_dict("records"), notices
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(rows_of_anything(), min_size=1, max_size=4))
-def test_what_is_taken_is_answered_as_the_long_way_does(rows):
-    """The same figures, and nothing to speak of; or it is not taken."""
-    found = SCORER.answer_plain(rows)
-
-    if found is None:
-        return
-    wanted, notices = the_long_way(rows)
-    assert notices == []
-    assert [list(each) for each in found] == [list(each) for each in wanted]
-    for ours, theirs in zip(found, wanted, strict=True):
+def same(found: tuple[list[dict], list], wanted: tuple[list[dict], list]) -> None:
+    """The same columns, labels and figures, and the same notices about the same rows."""
+    assert [(each, each.rows) for each in found[1]] == [(each, each.rows) for each in wanted[1]]
+    assert [list(each) for each in found[0]] == [list(each) for each in wanted[0]]
+    for ours, theirs in zip(found[0], wanted[0], strict=True):
         assert ours["prediction"] == theirs["prediction"]
         assert type(ours["prediction"]) is int
         assert ours["probability"] == pytest.approx(theirs["probability"], rel=0, abs=1e-12)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(rows_of_anything(), min_size=1, max_size=4), st.sampled_from(POLICIES))
+def test_what_is_taken_is_answered_as_the_long_way_does(rows, policy):
+    """The same figures and notices; or it is not taken."""
+    found = SCORERS[policy].answer_records(rows)
+
+    if found is not None:
+        same(found, the_long_way(rows, policy=policy))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(rows_of_anything(texts_only=True), min_size=1, max_size=4), st.sampled_from(POLICIES))
+def test_batches_of_texts_are_answered_as_their_frame_is(rows, policy):
+    """As CSV is read: texts, null for an empty cell."""
+    names = list(dict.fromkeys(name for each in rows for name in each))
+    cells = {name: [None if each.get(name) in (None, "") else str(each[name]) for each in rows] for name in names}
+    batch = pa.RecordBatch.from_pydict({name: pa.array(each, pa.string()) for name, each in cells.items()})
+
+    found = SCORERS[policy].answer_batch(batch)
+
+    if found is not None:
+        answers, notices = SCORERS[policy].answer(frame_of(batch), "rows")
+        same((found[0].to_pylist(), found[1]), (answers.to_dict("records"), notices))
+
+
+def test_batches_of_types_are_answered_as_their_frame_is():
+    """As Parquet is read: numbers, truths, dictionaries and times as they are; with and without gaps."""
+    moments = pd.Series(pd.to_datetime(["2021-05-06", None, "2022-01-01"]))
+    columns = {
+        "one": pa.array([0.5, None, float("nan")]), "two": pa.array([1, None, -3], pa.int32()),
+        "three": pa.array([1.0, 2.0, 3.0], pa.float32()), "flag": pa.array([True, None, False]),
+        "few": pa.array(["few 1", "unheard of", None]).dictionary_encode(),
+        "many": pa.array(["many 3", " ", "many 1"], pa.large_string()), "when": pa.array(moments),
+        "says": pa.array([None, "Mrs B", ""]), "extra": pa.array([b"1", b"2", None]),
+    }  # fmt: skip
+    batch = pa.RecordBatch.from_pydict(columns)
+
+    for policy in ("missing", "warn"):
+        found = SCORERS[policy].answer_batch(batch)
+        answers, notices = SCORERS[policy].answer(frame_of(batch), "rows")
+        assert found is not None
+        same((found[0].to_pylist(), found[1]), (answers.to_dict("records"), notices))
+    assert SCORERS["reject"].answer_batch(batch) is None
+
+
+def test_columns_that_stand_twice_are_left_alone():
+    """The long way names them."""
+    batch = pa.RecordBatch.from_arrays([pa.array(["1"]), pa.array(["2"])], names=["one", "one"])
+
+    assert SCORER.answer_batch(batch) is None
 
 
 @pytest.mark.parametrize("many", [1, 3])
@@ -74,45 +131,61 @@ def test_ordinary_rows_are_taken(many):
     """In any order of columns, with gaps where training had some, at a threshold that was sent."""
     rows = [dict(reversed([*ROW.items()])), {**ROW, "one": None, "says": "Mr. A 12"}, ROW][:many]
     for threshold in (None, 0.0, 1.0):
-        found = SCORER.answer_plain(rows, threshold)
-        wanted, _ = the_long_way(rows, threshold)
+        found = SCORER.answer_records(rows, threshold)
         assert found is not None
-        assert [each["prediction"] for each in found] == [each["prediction"] for each in wanted]
+        same(found, the_long_way(rows, threshold))
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"one": "0.5"}, {"one": 1e9}, {"two": 2**53}, {"one": True}, {"one": float("nan")}, {"two": None},
-        {"flag": 1}, {"flag": "true"}, {"few": "unheard of"}, {"few": 1}, {"when": "2021-05-06"}, {"says": " "},
-        {"says": "\ud800"}, {"many": None}, {"extra": 1}, {"one": [1]},
+        {"one": 1e9}, {"flag": "true"}, {"flag": "0"}, {"few": "unheard of"}, {"when": "2021-05-06"}, {"two": None},
+        {"when": "2021-05-06T07:08:09"}, {"many": None}, {"extra": 1}, {"extra": [1], "few": None},
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("many", [1, 2])
-def test_what_has_to_be_decided_is_left_alone(change, many):
-    """Whatever `enforce` would convert, refuse or speak of."""
+def test_what_is_spoken_of_is_taken_too(change, many):
+    """With the same words about the same rows."""
+    rows = [{**ROW, **change}, {**ROW, **dict.fromkeys(change.keys() - ROW.keys(), 0)}][:many]
+
+    found = SCORER.answer_records(rows)
+
+    assert found is not None
+    same(found, the_long_way(rows))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"two": 2**60}, {"one": True}, {"one": "nothing"}, {"flag": [1]}, {"few": [1]}, {"when": "2021-13-06"},
+        {"when": "yesterday"}, {"says": "\ud800"}, {"one": [1]}, {"few": {}}, {"one": float("inf")},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("many", [1, 2])
+def test_what_is_wrong_is_left_alone(change, many):
+    """Whatever `enforce` refuses, it words."""
     rows = [{**ROW, **change}, ROW][:many]
 
-    assert SCORER.answer_plain(rows) is None
+    assert SCORER.answer_records(rows) is None
 
 
 def test_absent_columns_and_bad_thresholds_are_left_to_those_who_name_them():
     """The long way refuses both."""
     short = {name: cell for name, cell in ROW.items() if name != "few"}
 
-    assert SCORER.answer_plain([short]) is None
-    assert SCORER.answer_plain([ROW], 2.0) is None
+    assert SCORER.answer_records([short]) is None
+    assert SCORER.answer_records([ROW], 2.0) is None
     with pytest.raises(SchemaMismatchError):
         the_long_way([short])
 
 
 def test_a_pipeline_without_a_plan_goes_the_long_way():
     """There is nothing that could be faster than its frame."""
-    assert Scorer(Package(PIPELINE, KNOWN, 0.5, {})).answer_plain([ROW]) is None
+    assert Scorer(Package(PIPELINE, KNOWN, 0.5, {})).answer_records([ROW]) is None
 
 
 def test_all_kinds_of_columns_are_looked_at():
     """What this file changes has them all."""
     read = {Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY, Kind.TEXT, Kind.DATETIME}
     assert {column.kind for column in KNOWN.columns} == read
-    assert np.isfinite(SCORER.answer_plain([ROW])[0]["probability"])
+    assert np.isfinite(SCORER.answer_records([ROW])[0][0]["probability"])

@@ -1,0 +1,189 @@
+"""One column of any source as a plain array, without a frame: what of it training has not seen, and nothing decided.
+
+`pyfunc.cells.convert` is the specification. Here numbers, texts, words and codes are read as arrays; whatever else a
+cell may be, `convert` itself reads. Where it finds a fault the answer is None: refusals are for the schema to word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pyfunc import cells as reading
+from pyfunc.cells import Kind
+from pyfunc.columns import MISSING, Coded, Column
+from pyfunc.scalars import EXACT_INTEGER
+from pyfunc.spelling import Spelling
+
+Cells: TypeAlias = Sequence[Any] | pa.Array  # of a column: Python's objects with None for a gap, or Arrow's
+Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Read:
+    """A column: its values, which of them are gaps, and which are of no use because training has not seen them.
+
+    Attributes:
+        values: (n_rows,) see `pyfunc.columns`.
+        gaps: (n_rows,) cells without a value.
+        unseen: (n_rows,) texts that are none of the categories, words that are neither of the two.
+    """
+
+    values: Column
+    gaps: Mask
+    unseen: Mask
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How the cells of one column are read.
+
+    Args:
+        kind: of the column.
+        spelling: of the column.
+        tokens: texts that mean missing in columns of numbers, words and times.
+        categories: that training has seen.
+    """
+
+    kind: Kind
+    spelling: Spelling
+    tokens: tuple[str, ...]
+    categories: Collection[str]
+
+    def read(self, cells: Cells) -> Read | None:
+        """A column (n_rows,); None where a cell does not fit, or is for others to look at."""
+        if isinstance(cells, pa.Array):
+            cells = _unwrapped(cells)
+        if self.kind is Kind.NUMBER:
+            found = self._numbers(cells)
+            return _without_unseen(found, np.isnan(found)) if found is not None else self._by_frame(cells)
+        if self.kind is Kind.DATETIME:
+            return self._by_frame(cells)
+        coded = _coded(cells)
+        if coded is None:
+            return self._by_frame(cells)
+        codes, texts = coded
+        if self.kind is Kind.BOOLEAN:
+            return self._words(codes, texts)
+        return self._texts(codes, texts)
+
+    def _numbers(self, cells: Cells) -> np.ndarray[Any, Any] | None:
+        """float64 (n_rows,) where all of them are ordinary."""
+        if isinstance(cells, pa.Array):
+            if pa.types.is_string(cells.type) and self.spelling.has_number_style:
+                return None
+            return _numbers_of(cells)
+        if not set(map(type, cells)) <= {int, float, type(None)}:
+            return None
+        try:
+            values = np.array(cells, dtype=np.float64)
+        except OverflowError:
+            return None
+        inside = int((np.abs(values) < EXACT_INTEGER).sum())
+        return values if inside + int(np.isnan(values).sum()) == len(values) else None
+
+    def _words(self, codes: Any, texts: Sequence[str]) -> Read | None:
+        """Words of a boolean column: each different one is read once."""
+        read = reading.convert(pd.Series([*texts], dtype=object), self.kind, self.spelling, self.tokens)
+        if read.wrong:
+            return None
+        meant = read.values.to_numpy(dtype=np.float64)  # noqa: PD011 (a field of ours)
+        unseen = np.zeros(len(texts) + 1, dtype=bool)  # the last one is that of a gap
+        unseen[np.array(read.unseen, dtype=np.int64) - 1] = True
+        values = np.append(meant, np.nan)[codes]
+        strange = unseen[codes]
+        return Read(values, np.isnan(values) & ~strange, strange)
+
+    def _texts(self, codes: Any, texts: Sequence[str]) -> Read | None:
+        """Texts of a category or a text column."""
+        blank = np.array([*(not text or text.isspace() for text in texts), True])
+        if not all(text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text) for text in texts):
+            return None  # what UTF-8 cannot write
+        kept = np.where(blank[codes], MISSING, codes)
+        known = np.array([*(self.kind is Kind.TEXT or text in self.categories for text in texts), True])
+        gaps = kept == MISSING
+        return Read(Coded(kept, texts), gaps, ~known[codes] & ~gaps)
+
+    def _by_frame(self, cells: Cells) -> Read | None:
+        """Any cells, by the specification itself."""
+        if not isinstance(cells, pa.Array):
+            series = pd.Series([*cells], dtype=object)
+        elif pa.types.is_string(cells.type):
+            series = pd.Series(pd.array(cells, dtype="string[pyarrow]"))
+        elif pa.types.is_timestamp(cells.type):
+            series = cells.to_pandas()
+        else:
+            return None
+        read = reading.convert(series, self.kind, self.spelling, self.tokens)
+        if read.wrong:
+            return None
+        series = read.values  # noqa: PD011 (a field of ours)
+        if self.kind is Kind.DATETIME:
+            times = series.dt.tz_localize(None) if self.spelling.timezone is not None else series
+            moments = times.to_numpy(dtype="datetime64[ns]")
+            return _without_unseen(moments, np.isnat(moments))
+        if self.kind in (Kind.NUMBER, Kind.BOOLEAN):
+            values = series.to_numpy(dtype=np.float64)
+            strange = np.zeros(len(values), dtype=bool)
+            strange[np.array(read.unseen, dtype=np.int64) - 1] = True
+            return Read(values, np.isnan(values) & ~strange, strange)
+        codes, texts = pd.factorize(series)
+        return self._texts(codes, [str(text) for text in texts])
+
+
+def _unwrapped(cells: pa.Array) -> pa.Array:
+    """Texts in the one form that is looked at, whatever Arrow holds them in."""
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if pa.types.is_large_string(cells.type) or pa.types.is_string_view(cells.type) or pa.types.is_null(cells.type):
+        return cells.cast(pa.string())
+    return cells
+
+
+def _without_unseen(values: np.ndarray[Any, Any], gaps: Mask) -> Read:
+    """A column in which every value is known for what it is."""
+    return Read(values, gaps, np.zeros(len(values), dtype=bool))
+
+
+def _numbers_of(cells: pa.Array) -> np.ndarray[Any, Any] | None:
+    """float64 (n_rows,), NaN for a gap, of numbers that float64 holds exactly; None for any other."""
+    held = cells.type
+    if not (pa.types.is_string(held) or pa.types.is_integer(held) or pa.types.is_floating(held)):
+        return None
+    try:
+        values = np.array(cells.cast(pa.float64()))
+    except (pa.ArrowInvalid, UnicodeEncodeError):
+        return None
+    ordinary = int((np.abs(values) < EXACT_INTEGER).sum())  # NaN and infinity are not less
+    if ordinary == len(values) - cells.null_count:
+        return values
+    gaps = 0 if pa.types.is_string(held) else int(np.isnan(values).sum())  # `nan` as a text is for others to look at
+    return values if ordinary + gaps == len(values) else None
+
+
+def _coded(cells: Cells) -> tuple[Any, Sequence[str]] | None:
+    """Texts as codes (n_rows,) and the different ones; true and false as the texts that they mean; None for others."""
+    if isinstance(cells, pa.Array):
+        if pa.types.is_boolean(cells.type) or pa.types.is_integer(cells.type):
+            cells = cells.cast(pa.string())
+        if not pa.types.is_string(cells.type):
+            return None
+        made = pc.dictionary_encode(cells)
+        codes = made.indices.fill_null(MISSING).to_numpy(zero_copy_only=False).astype(np.int64)
+        return codes, made.dictionary.to_pylist()
+    types = set(map(type, cells))
+    if not types <= {str, bool, type(None)}:
+        return None
+    if bool in types:
+        cells = [("true" if cell else "false") if type(cell) is bool else cell for cell in cells]
+    texts = dict.fromkeys(cells)
+    texts.pop(None, None)
+    place: dict[Any, int] = {text: at for at, text in enumerate(texts)}
+    place[None] = MISSING
+    return np.fromiter(map(place.__getitem__, cells), dtype=np.int64, count=len(cells)), [*texts]
