@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Self, cast
 
 import pandas as pd
+import pyarrow as pa
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
-from api.bodies import CSV, JSON, PARQUET
+from api.bodies import CSV, IN_MEMORY, JSON, PARQUET
 from api.champion import Loaded
 from api.problems import NotAcceptableError, json_bytes
 from pyfunc.errors import Problem
 from pyfunc.schema import Notice
+from steps import answer_files
 
 OFFERED = (JSON, CSV, PARQUET)  # the first that fits, where the client has no preference
+NAMES = {JSON: "answers.json", CSV: "answers.csv", PARQUET: "answers.parquet"}  # that a writer knows them by
 
 
 def wanted(request: Request) -> str:
@@ -66,17 +71,14 @@ def counts(notices: Sequence[Notice]) -> str:
 
 def write(answers: pd.DataFrame, notices: Sequence[Notice], loaded: Loaded, kind: str, request_id: str) -> Response:
     """The answer's bytes and headers; takes time for many rows, so not for the event loop."""
-    headers = {**loaded.headers, "X-Crisol-Warnings": counts(notices)}
-    if kind == CSV:
-        text = answers.to_csv(index=False, lineterminator="\n")  # floats as repr writes them: they read back the same
-        return Response(text.encode("utf-8", "surrogatepass"), 200, headers, f"{CSV}; charset=utf-8")
-    if kind == PARQUET:
-        buffer = io.BytesIO()
-        answers.to_parquet(buffer, index=False)
-        return Response(buffer.getvalue(), 200, headers, PARQUET)
-    names = [str(name) for name in answers.columns]
-    rows = zip(*(answers[name].tolist() for name in answers.columns), strict=True)
-    return write_records([dict(zip(names, row, strict=True)) for row in rows], notices, loaded, request_id)
+    if kind == JSON:
+        names = [str(name) for name in answers.columns]
+        rows = zip(*(answers[name].tolist() for name in answers.columns), strict=True)
+        return write_records([dict(zip(names, row, strict=True)) for row in rows], notices, loaded, request_id)
+    with Written(kind, loaded, request_id) as made:
+        columns = {name: pa.array(answers[name], from_pandas=True) for name in answers.columns}
+        made.take(pa.RecordBatch.from_pydict(columns))
+        return made.response(notices)
 
 
 def write_records(
@@ -90,3 +92,66 @@ def write_records(
         "warnings": [notice.to_dict() for notice in notices],
     }
     return Response(json_bytes(content), 200, {**loaded.headers, "X-Crisol-Warnings": counts(notices)}, JSON)
+
+
+class Written:
+    """An answer that is written some rows at a time, and sent when it is complete.
+
+    It waits in memory, or where it is large in a file without a name, which is gone with the last of it. A context
+    manager: the file is gone as well where an error ends the block.
+
+    Args:
+        kind: one of `OFFERED`.
+        loaded: the model.
+        request_id: of the request.
+    """
+
+    def __init__(self, kind: str, loaded: Loaded, request_id: str) -> None:
+        self.out = Path(NAMES[kind])
+        self._kind, self._loaded, self._request_id = kind, loaded, request_id
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed when it is sent)
+        self._begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._file.close()
+
+    def begin(self) -> None:
+        """Forget what was taken."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._begin()
+
+    def take(self, answers: pa.RecordBatch) -> None:
+        """Some rows more."""
+        self._writer.write(answers)
+
+    def response(self, notices: Sequence[Notice]) -> Response:
+        """All of it."""
+        self._writer.close()
+        if self._kind == JSON:
+            self._file.write(b'],"warnings":' + json_bytes([notice.to_dict() for notice in notices]) + b"}")
+        size = self._file.tell()
+        self._file.seek(0)
+        headers = {**self._loaded.headers, "X-Crisol-Warnings": counts(notices), "Content-Length": str(size)}
+        kind = f"{CSV}; charset=utf-8" if self._kind == CSV else self._kind
+        if size <= IN_MEMORY:
+            with self._file:
+                return Response(self._file.read(), 200, headers, kind)
+        return StreamingResponse(self._pieces(), 200, headers, kind)
+
+    def _begin(self) -> None:
+        """What stands in front of the rows."""
+        if self._kind == JSON:
+            said = json_bytes({"request_id": self._request_id, "model": self._loaded.facts})
+            self._file.write(said[:-1] + b',"predictions":[')
+        self._writer = answer_files.writer(self.out, cast("BinaryIO", self._file))
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The file, read in threads."""
+        with self._file:
+            while piece := self._file.read(IN_MEMORY):
+                yield piece

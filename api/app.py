@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Response
+from starlette.middleware.gzip import GZipMiddleware
 
 from api import experiments, invocations, models, pages, predict, problems, training, uploads
 from api.champion import Champion, Versions
@@ -21,6 +22,7 @@ from api.serving import Served, Serving, Slots
 from api.supervisor import Supervisor
 from steps.settings import Settings
 
+PACKED_FROM = 64 * 1024  # bytes of an answer, for clients that accept gzip; less is not worth its time
 THREADS_THAT_WAIT = 40  # for the store and for files
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["server"])
@@ -50,6 +52,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
         app.include_router(part.router)
     app.include_router(router)
     problems.install(app)
+    app.add_middleware(GZipMiddleware, minimum_size=PACKED_FROM, compresslevel=1)
     app.add_middleware(Door, settings=settings)
     app.add_middleware(Envelope, max_mib=settings.max_mib)  # the last one added is the outermost
     return app

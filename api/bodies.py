@@ -1,13 +1,17 @@
-"""The body of a request for predictions, read into a frame.
+"""The body of a request for predictions: its bytes, and JSON read into records or a frame.
 
-JSON, CSV and Parquet go through the readers that training files go through. Of files only, not of bodies, it is asked
-that every column has a name and every text can be written: columns that the model does not read may be anything.
+JSON goes through the reader that training files go through. Of files only, not of bodies, it is asked that every text
+can be written: columns that the model does not read may be anything.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import anyio
 import pandas as pd
@@ -15,18 +19,17 @@ from fastapi import Request
 
 from api.problems import MediaTypeError, TooLargeError, TooSlowError
 from pyfunc.errors import FileRefusedError, Problem
-from pyfunc.model import Scorer
-from pyfunc.schema import Notice
-from steps.data import readers
-from steps.data.formats import FileFormat
+from steps import tracking
 from steps.data.json_table import read_json
-from steps.settings import Settings
+from steps.settings import BYTES_PER_MIB, Settings
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 KINDS = {JSON: JSON, CSV: CSV, PARQUET: PARQUET, "application/x-parquet": PARQUET}
-ENDINGS = {CSV: "csv", PARQUET: "parquet"}  # names that the reader knows the formats by
 WHERE = "request body"
 IDLE_S = 30.0  # without a byte of the body
+IN_MEMORY = 1024 * 1024  # bytes; larger bodies wait in a file
+GZIP, GZIP_WINDOW = "gzip", 31  # zlib's number for gzip with the largest window
+UNPACKED_AT_ONCE = 1024 * 1024
 
 
 def kind_of(request: Request) -> str:
@@ -43,61 +46,131 @@ def kind_of(request: Request) -> str:
     return KINDS[given]
 
 
-async def read(request: Request) -> bytes:
-    """The whole body.
+async def read(request: Request, settings: Settings) -> bytes:
+    """The whole body, unpacked.
 
     Raises:
-        TooLargeError: it is larger than is taken (raised where the bytes come in).
-        TooSlowError: it stopped arriving.
+        as `pieces`.
     """
-    parts = []
+    return b"".join([piece async for piece in pieces(request, settings)])
+
+
+@asynccontextmanager
+async def held(request: Request, settings: Settings) -> AsyncIterator[bytes | Path]:
+    """The body, unpacked: in memory, or where it is large in a private file, which is gone behind the block.
+
+    Raises:
+        as `pieces`.
+    """
+    kept: list[bytes] = []
+    size = 0
+    with ExitStack() as stack:
+        file: BinaryIO | None = None
+        async for piece in pieces(request, settings):
+            size += len(piece)
+            if file is None and size > IN_MEMORY:
+                path = stack.enter_context(tracking.scratch()) / "body"
+                file = stack.enter_context(path.open("wb", buffering=0))
+                for before in kept:
+                    file.write(before)
+            if file is None:
+                kept.append(piece)
+            else:
+                file.write(piece)
+        yield b"".join(kept) if file is None else path
+
+
+async def pieces(request: Request, settings: Settings) -> AsyncIterator[bytes]:
+    """The body as it comes in, unpacked where it is sent in gzip.
+
+    Raises:
+        TooLargeError: it is larger than is taken, packed (raised where the bytes come in) or unpacked.
+        TooSlowError: it stopped arriving.
+        MediaTypeError: it is packed in another way.
+        FileRefusedError: what is said to be gzip is none, or is cut off.
+    """
+    packing = request.headers.get("content-encoding", "identity").strip().lower()
+    if packing not in (GZIP, "identity"):
+        fix = "Send it as it is, or in gzip."
+        what = "The Content-Encoding is not one that is read."
+        raise MediaTypeError(Problem("content_encoding", what, "header Content-Encoding", fix))
+    arriving = _arriving(request)
+    async for piece in _unpacked(arriving, settings.max_mib) if packing == GZIP else arriving:
+        yield piece
+
+
+async def _arriving(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes in."""
     stream = request.stream()
     while True:
         try:
             with anyio.fail_after(IDLE_S):
-                parts.append(await anext(stream))
+                piece = await anext(stream)
         except StopAsyncIteration:
-            return b"".join(parts)
+            return
         except TimeoutError as error:
             what = f"No byte of the body came for {IDLE_S:.0f} s."
             raise TooSlowError(Problem("body_too_slow", what, WHERE, "Send it again, without a pause.")) from error
+        if piece:
+            yield piece
 
 
-def frame_of(body: bytes, kind: str, scorer: Scorer, settings: Settings) -> tuple[pd.DataFrame, list[Notice]]:
-    """The rows of a body, in their order.
+async def _unpacked(packed: AsyncIterator[bytes], max_mib: float) -> AsyncIterator[bytes]:
+    """What gzip holds, a bounded piece at a time."""
+    left = int(max_mib * BYTES_PER_MIB)
+    unpacker = zlib.decompressobj(GZIP_WINDOW)
+    async for piece in packed:
+        waiting = piece
+        while waiting:
+            if unpacker.eof:  # one archive behind the other is one body
+                unpacker = zlib.decompressobj(GZIP_WINDOW)
+            try:
+                made = unpacker.decompress(waiting, UNPACKED_AT_ONCE)
+            except zlib.error as error:
+                raise _damaged() from error
+            waiting = unpacker.unconsumed_tail or unpacker.unused_data
+            left -= len(made)
+            if left < 0:
+                what = f"The body is larger than {max_mib:g} MiB when unpacked."
+                raise TooLargeError(Problem("body_too_large", what, WHERE, "Send it in parts."))
+            if made:
+                yield made
+    if not unpacker.eof:
+        raise _damaged()
+
+
+def _damaged() -> FileRefusedError:
+    """The refusal for bytes that gzip did not write."""
+    what = "The body is not gzip, or is cut off."
+    return FileRefusedError(Problem("body_damaged", what, WHERE, "Send it again, or without Content-Encoding."))
+
+
+def frame_of(body: bytes, settings: Settings) -> pd.DataFrame:
+    """The rows of a body in JSON, in their order.
 
     Args:
         body: as sent.
-        kind: JSON, CSV or PARQUET.
-        scorer: the model; CSV is read as its training file was, where the body leaves a choice.
         settings: the limits.
 
     Returns:
-        A frame (n_rows, any), and what the reader noticed.
+        A frame (n_rows, any) of objects.
 
     Raises:
         FileRefusedError: it cannot be read.
         TooLargeError: more rows or columns than are taken at once.
     """
-    if not body.strip():
+    refuse_empty(body)
+    return _from_json(body, settings)
+
+
+def refuse_empty(body: bytes) -> None:
+    """Nothing at all is no table.
+
+    Raises:
+        FileRefusedError: it is empty.
+    """
+    if not body or body.isspace():
         raise FileRefusedError(Problem("body_empty", "The body is empty.", WHERE, "Send at least one row."))
-    if kind == JSON:
-        return _from_json(body, settings), []
-    table = readers.read(
-        body,
-        f"body.{ENDINGS[kind]}",
-        WHERE,
-        max_mib=settings.max_mib,
-        max_columns=settings.max_columns,
-        decimal_comma=scorer.schema.decimal_comma_names,
-        like=FileFormat.of_model(scorer.read_as),
-    )
-    if table.format.kind != ENDINGS[kind]:
-        what = f"The body is {table.format.kind}, not what the Content-Type says."
-        fix = f"Send one of {', '.join(KINDS)} and name it in the Content-Type."
-        raise FileRefusedError(Problem("media_type_mismatch", what, WHERE, fix))
-    _check_size(len(table.frame), len(table.frame.columns), settings)
-    return table.frame, list(table.notices)
 
 
 def plain_records(body: bytes) -> list[dict[str, Any]] | None:
@@ -123,7 +196,7 @@ def _refuse(_: str) -> None:
     raise ValueError
 
 
-def _check_size(rows: int, columns: int, settings: Settings) -> None:
+def check_size(rows: int, columns: int, settings: Settings) -> None:
     """More than is taken at once is refused."""
     problems = []
     if rows > settings.max_rows:
@@ -146,5 +219,5 @@ def _from_json(body: bytes, settings: Settings) -> pd.DataFrame:
     table = read_json(text, WHERE)
     if not len(table.frame):
         raise FileRefusedError(Problem("no_rows", "There are no rows.", WHERE, "Send at least one row."))
-    _check_size(len(table.frame), len(table.header), settings)
+    check_size(len(table.frame), len(table.header), settings)
     return table.frame.set_axis(pd.Index(table.header, dtype=object), axis=1)

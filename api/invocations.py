@@ -38,7 +38,7 @@ async def invocations(request: Request, serving: Served) -> Response:
     try:
         loaded = serving.champion.require()
         with serving.slots.one():
-            body = await bodies.read(request)
+            body = await bodies.read(request, serving.settings)
             kind = request.headers.get("content-type", "")
             return await anyio.to_thread.run_sync(_answer, loaded, body, kind, limiter=serving.scoring)
     except ProjectError as error:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import anyio
+import pandas as pd
+import pyarrow as pa
 from fastapi import APIRouter, Request, Response
 
 from api import answers, bodies
 from api.champion import Loaded
 from api.problems import RequestRefusedError
 from api.serving import Served, Serving
-from pyfunc.errors import Problem
+from pyfunc.errors import FileRefusedError, Problem
+from pyfunc.model import answer_names
+from steps import parts
+from steps.data.keep import kept
+from steps.parts import Limits, Rows, Source
+from steps.scoring import Wanted, score_table
+from steps.settings import Settings
 
 SMALL = 16 * 1024  # bytes of a body that is answered at once, beside other requests
-KNOWN = ("threshold", "version")
+KNOWN = ("threshold", "version", "keep")
+ENDINGS = {bodies.CSV: "csv", bodies.PARQUET: "parquet"}  # names that the reader knows the formats by
 VERSION = re.compile(r"[0-9]{1,9}")
 router = APIRouter()
 
@@ -30,6 +42,7 @@ class Asked:
     accepted: str
     threshold: float | None
     version: str | None
+    keep: str
     request_id: str
 
 
@@ -40,23 +53,76 @@ async def predict(request: Request, serving: Served) -> Response:
     if asked.version is None:
         serving.champion.require()
     with serving.slots.one():
-        body = await bodies.read(request)
+        if asked.kind != bodies.JSON:
+            async with bodies.held(request, serving.settings) as table:
+                return await _in_thread(serving, _of_table, serving, table, asked)
+        body = await bodies.read(request, serving.settings)
         if len(body) <= SMALL and asked.version is None:  # one row takes less than a thread
             answered = _plain(serving, serving.champion.require(), body, asked, most=1)
             if answered is not None:
                 return answered
-        return await anyio.to_thread.run_sync(partial(_answer, serving, body, asked), limiter=serving.scoring)
+        return await _in_thread(serving, _of_json, serving, body, asked)
 
 
-def _answer(serving: Serving, body: bytes, asked: Asked) -> Response:
+async def _in_thread(serving: Serving, answer: Callable[..., Response], *given: Any) -> Response:
+    """Where scoring does not hold up other requests."""
+    return await anyio.to_thread.run_sync(partial(answer, *given), limiter=serving.scoring)
+
+
+def _loaded(serving: Serving, asked: Asked) -> Loaded:
+    """The model that is asked."""
+    return serving.versions.get(asked.version) if asked.version else serving.champion.require()
+
+
+def _of_json(serving: Serving, body: bytes, asked: Asked) -> Response:
     """Read, score, write: in a thread."""
-    loaded: Loaded = serving.versions.get(asked.version) if asked.version else serving.champion.require()
+    loaded = _loaded(serving, asked)
     plain = _plain(serving, loaded, body, asked, serving.settings.max_rows)
     if plain is not None:
         return plain
-    frame, noticed = bodies.frame_of(body, asked.kind, loaded.scorer, serving.settings)
+    frame = bodies.frame_of(body, serving.settings)
+    carried = _carried(asked, [str(name) for name in frame.columns], loaded)
     answered, notices = loaded.scorer.answer(frame, bodies.WHERE, asked.threshold)
-    return answers.write(answered, [*noticed, *notices], loaded, asked.accepted, asked.request_id)
+    return answers.write(_with(answered, frame, carried, asked), notices, loaded, asked.accepted, asked.request_id)
+
+
+def _with(answered: pd.DataFrame, frame: pd.DataFrame, carried: list[str], asked: Asked) -> pd.DataFrame:
+    """The answers behind the columns that are carried along: as they were sent, or as text where JSON is not spoken."""
+    kept = frame[carried].astype(object).where(frame[carried].notna(), None)
+    if asked.accepted != bodies.JSON:
+        kept = kept.map(parts.text_of_cell)
+    return pd.concat([kept, answered], axis=1)
+
+
+def _of_table(serving: Serving, table: bytes | Path, asked: Asked) -> Response:
+    """The same for CSV and Parquet, a part of the rows at a time; what is wrong with the last row refuses them all."""
+    loaded, settings = _loaded(serving, asked), serving.settings
+    if isinstance(table, bytes):
+        bodies.refuse_empty(table)
+    limits = Limits(settings.max_mib, settings.max_columns)
+    source = Source(table, f"body.{ENDINGS[asked.kind]}", bodies.WHERE)
+    with answers.Written(asked.accepted, loaded, asked.request_id) as made:
+        wanted = Wanted(made.out, asked.threshold, asked.keep)
+        done = score_table(source, loaded.scorer, wanted, limits, partial(_begun, made, asked, settings))
+        return made.response([*done.of_file, *done.of_rows])
+
+
+def _begun(made: answers.Written, asked: Asked, settings: Settings, rows: Rows) -> Callable[[pa.RecordBatch], None]:
+    """What takes the answers to a table, which is looked at first."""
+    if rows.format.kind != ENDINGS[asked.kind]:
+        what = f"The body is {rows.format.kind}, not what the Content-Type says."
+        fix = f"Send one of {', '.join(bodies.KINDS)} and name it in the Content-Type."
+        raise FileRefusedError(Problem("media_type_mismatch", what, bodies.WHERE, fix))
+    made.begin()
+    n_rows = 0
+
+    def take(answered: pa.RecordBatch) -> None:
+        nonlocal n_rows
+        n_rows += answered.num_rows
+        bodies.check_size(n_rows, len(rows.header), settings)
+        made.take(answered)
+
+    return take
 
 
 def _plain(serving: Serving, loaded: Loaded, body: bytes, asked: Asked, most: int) -> Response | None:
@@ -67,7 +133,28 @@ def _plain(serving: Serving, loaded: Loaded, body: bytes, asked: Asked, most: in
     if records is None or len(records) > most or len(records[0]) > serving.settings.max_columns:
         return None  # among others the limits, which the other way explains
     found = loaded.scorer.answer_records(records, asked.threshold)
-    return None if found is None else answers.write_records(*found, loaded, asked.request_id)
+    if found is None:
+        return None
+    answered, notices = found
+    if asked.keep:
+        carried = _carried(asked, list(records[0]), loaded)
+        answered = [
+            {**{name: record[name] for name in carried}, **answer}
+            for record, answer in zip(records, answered, strict=True)
+        ]
+    return answers.write_records(answered, notices, loaded, asked.request_id)
+
+
+def _carried(asked: Asked, header: list[str], loaded: Loaded) -> list[str]:
+    """Names of the columns of the request that stand in front of the answers.
+
+    Raises:
+        RequestRefusedError: columns that are not there, or are named as the answers are.
+    """
+    names, problems = kept(asked.keep, header, answer_names(loaded.scorer.schema), bodies.WHERE)
+    if problems:
+        raise RequestRefusedError(*problems)
+    return names
 
 
 def _asked(request: Request) -> Asked:
@@ -86,7 +173,8 @@ def _asked(request: Request) -> Asked:
         raise RequestRefusedError(*problems)
     kind, accepted = bodies.kind_of(request), answers.wanted(request)
     threshold = _threshold(query["threshold"]) if "threshold" in query else None
-    return Asked(kind, accepted, threshold, version and str(int(version)), request.state.request_id)
+    keep = query.get("keep", "").strip()
+    return Asked(kind, accepted, threshold, version and str(int(version)), keep, request.state.request_id)
 
 
 def _threshold(text: str) -> float:

@@ -56,7 +56,7 @@ async def train(request: Request, serving: Served) -> Response:
         raise MediaTypeError(
             Problem("media_type", "The body is not JSON.", "header Content-Type", f"Send {bodies.JSON}.")
         )
-    asked = _fields(await bodies.read(request))
+    asked = _fields(await bodies.read(request, serving.settings))
     run = await anyio.to_thread.run_sync(partial(_submit, serving, asked))
     serving.supervisor.wake()
     url = f"/jobs/{run.info.run_id}"

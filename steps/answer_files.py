@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 CSV, PACKED, PARQUET, JSON_LINES = (".csv",), (".csv.gz",), (".parquet",), (".jsonl", ".ndjson")
+JSON = ".json"  # the inside of a list; no file's ending, because it is no file by itself
 ENDINGS = (*CSV, *PACKED, *PARQUET, *JSON_LINES)
 GROUP_ROWS = 128 * 1024  # of a Parquet row group
 GZIP_LEVEL = 6  # the highest takes three times as long for a hundredth of the size
@@ -37,11 +38,13 @@ class Writer(Protocol):
 
 
 def writer(out: Path, file: BinaryIO) -> Writer:
-    """A writer in the format that the path's ending names, one of `ENDINGS`, into an open file."""
+    """A writer in the format that the path's ending names, one of `ENDINGS` or `JSON`, into an open file."""
     if out.name.endswith(PARQUET):
         return _Parquet(file)
     if out.name.endswith(JSON_LINES):
         return _Lines(file, _json_line)
+    if out.name.endswith(JSON):
+        return _Lines(file, _json_item, dropped=1)
     if out.name.endswith(PACKED):
         return _Lines(gzip.GzipFile(fileobj=file, mode="wb", compresslevel=GZIP_LEVEL), _csv_line, _csv_header)
     return _Lines(file, _csv_line, _csv_header)
@@ -123,6 +126,11 @@ def _json_line(answers: pa.RecordBatch) -> pa.Array:
     return _joined("{" + parts[0][2:], *parts[1:], "}\n")
 
 
+def _json_item(answers: pa.RecordBatch) -> pa.Array:
+    """The same, each behind a comma."""
+    return _joined(",", _json_line(answers))
+
+
 class _Lines:
     """Rows as lines of text.
 
@@ -130,6 +138,7 @@ class _Lines:
         file: that takes bytes.
         line: what makes lines (n_rows,) of rows.
         header: what makes the first line of the columns' names.
+        dropped: bytes at the beginning of all rows that are not written.
     """
 
     def __init__(
@@ -137,8 +146,9 @@ class _Lines:
         file: BinaryIO | gzip.GzipFile,
         line: Callable[[pa.RecordBatch], pa.Array],
         header: Callable[[list[str]], bytes] | None = None,
+        dropped: int = 0,
     ) -> None:
-        self._file, self._line, self._header = file, line, header
+        self._file, self._line, self._header, self._dropped = file, line, header, dropped
 
     def write(self, answers: pa.RecordBatch) -> None:
         """Take some rows."""
@@ -148,7 +158,8 @@ class _Lines:
         lines = self._line(answers)
         _, offsets, text = lines.buffers()
         ends = np.frombuffer(offsets, dtype=np.int32)
-        self._file.write(memoryview(text)[ends[0] : ends[len(lines)]])  # lines stand there one behind the other
+        begin, self._dropped = ends[0] + self._dropped, 0
+        self._file.write(memoryview(text)[begin : ends[len(lines)]])  # lines stand there one behind the other
 
     def close(self) -> None:
         """End what is packed; the file itself stays open."""

@@ -37,6 +37,10 @@ class Rows(Protocol):
         """What the reader noticed."""
 
     @property
+    def format(self) -> FileFormat:
+        """What the file turned out to be."""
+
+    @property
     def share(self) -> float | None:
         """How much has been handed out, 0 to 1; None where nobody knows."""
 
@@ -51,17 +55,33 @@ class Limits:
     max_columns: int = readers.MAX_COLUMNS
 
 
+@dataclass(frozen=True)
+class Source:
+    """A table to be scored.
+
+    Attributes:
+        held: a file of this machine, or its bytes.
+        name: its name, whose ending says its format.
+        where: what it is, for messages.
+    """
+
+    held: Path | bytes
+    name: str
+    where: str
+
+
 @contextmanager
-def in_batches(path: Path, scorer: Scorer, limits: Limits) -> Iterator[Rows]:
-    """Rows for a model from a file that can be read in batches.
+def in_batches(source: Source, scorer: Scorer, limits: Limits) -> Iterator[Rows]:
+    """Rows for a model from a table that can be read in batches.
 
     Raises:
-        FileRefusedError: what keeps the file from being a table.
+        FileRefusedError: what keeps it from being a table.
         NotPlainError: it has to be read as a whole.
     """
     with stream.open_file(
-        path,
-        path.name,
+        source.held,
+        source.name,
+        source.where,
         max_columns=limits.max_columns,
         decimal_comma=scorer.schema.decimal_comma_names,
         like=FileFormat.of_model(scorer.read_as),
@@ -70,32 +90,34 @@ def in_batches(path: Path, scorer: Scorer, limits: Limits) -> Iterator[Rows]:
 
 
 @contextmanager
-def from_whole(path: Path, scorer: Scorer, limits: Limits) -> Iterator[Rows]:
-    """Rows for a model from a file of any format, which is held in memory.
+def from_whole(source: Source, scorer: Scorer, limits: Limits) -> Iterator[Rows]:
+    """Rows for a model from a table of any format, which is held in memory.
 
     Raises:
-        FileRefusedError: what keeps the file from being a table, or it is too large.
+        FileRefusedError: what keeps it from being a table, or it is too large.
     """
-    if path.stat().st_size > limits.max_mib * BYTES_PER_MIB:
+    held = source.held
+    if isinstance(held, Path) and held.stat().st_size > limits.max_mib * BYTES_PER_MIB:
         what = f"The file is larger than {limits.max_mib:g} MiB, and has to be read as a whole."
         fix = "Send it as CSV in UTF-8 or as Parquet, which are read in parts, or raise CRISOL_MAX_MIB."
-        raise FileRefusedError(Problem("file_too_large", what, path.name, fix))
+        raise FileRefusedError(Problem("file_too_large", what, source.where, fix))
     table = readers.read(
-        path.read_bytes(),
-        path.name,
+        held if isinstance(held, bytes) else held.read_bytes(),
+        source.name,
+        source.where,
         max_mib=limits.max_mib,
         max_columns=limits.max_columns,
         decimal_comma=scorer.schema.decimal_comma_names,
         like=FileFormat.of_model(scorer.read_as),
     )
-    yield _Cut(table)
+    yield Whole(table)
 
 
-class _Cut:
+class Whole:
     """A whole table in parts."""
 
     def __init__(self, table: readers.Table) -> None:
-        self.header, self.notices = [*table.frame.columns], table.notices
+        self.header, self.notices, self.format = [*table.frame.columns], table.notices, table.format
         self.share: float | None = 0.0
         self._frame = table.frame
 
@@ -115,10 +137,10 @@ def column_of(part: Part, name: str) -> pa.Array:
     """A column (n_rows,) as it is carried along: typed where the file has types for it, else as text."""
     if isinstance(part, pa.RecordBatch):
         return part.column(name)
-    return pa.array([_text(cell) for cell in part[name]], pa.string())
+    return pa.array([text_of_cell(cell) for cell in part[name]], pa.string())
 
 
-def _text(cell: Any) -> str | None:
+def text_of_cell(cell: Any) -> str | None:
     """A cell of a whole table as text, None where it is missing; lists and objects as JSON."""
     if isinstance(cell, str):
         return cell

@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
-import numpy as np
 import pyarrow as pa
 
-from pyfunc.errors import FileRefusedError, Problem, SchemaMismatchError
-from pyfunc.model import Scorer, answer_names, threshold_problems
+from pyfunc.errors import FileRefusedError, Problem
 from pyfunc.schema import Notice
-from steps import answer_files, parts, process, screen, tracking
-from steps.adding_up import OF_ROWS, Faults, Noticed
+from steps import answer_files, process, screen, tracking
+from steps.adding_up import OF_ROWS
 from steps.answer_files import ENDINGS
 from steps.complete import complete, writing
 from steps.data.files import located
-from steps.data.keep import kept
-from steps.data.stream import NotPlainError
 from steps.loading import load
-from steps.parts import Limits, Part, Rows
+from steps.parts import Limits, Rows, Source
+from steps.scoring import Wanted, score_table
 from steps.settings import Settings
 from steps.tracking import StepRun
 
@@ -39,25 +34,6 @@ YES_NO = ("false", "true")
 FIX_MODEL = "Name a model such as models:/crisol@champion, models:/crisol/3 or runs:/<id>/model."
 TOLD_EVERY_S = 10.0  # where there is no screen
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be done with the rows: `out` and `keep` as given, the threshold as a number."""
-
-    out: Path
-    cut: float | None
-    keep: str
-    with_warnings: bool
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What was done: how many rows, what the reader and the model noticed."""
-
-    rows: int
-    of_file: list[Notice]
-    of_rows: list[Notice]
 
 
 def score(
@@ -111,13 +87,10 @@ def score_into(
     wanted = _checked(Path(out).expanduser(), threshold, warnings, keep)
     with located(data, "data") as path:
         scorer = load(model, FIX_MODEL)
-        try:
-            with parts.in_batches(path, scorer, limits or Limits()) as rows:
-                done = _score(rows, path.name, scorer, wanted)
-        except NotPlainError as why:
-            log.info("read as a whole: %s", why)
-            with parts.from_whole(path, scorer, limits or Limits()) as rows:
-                done = _score(rows, path.name, scorer, wanted)
+        with complete(wanted.out) as file:
+            made = _Written(wanted.out, file)
+            done = score_table(Source(path, path.name, path.name), scorer, wanted, limits or Limits(), made.begin)
+            made.end()
     run.metrics({"rows": done.rows, **_counts(done.of_rows)})
     run.tags({tracking.MODEL_URI: model})
     notices = [*done.of_file, *done.of_rows]
@@ -133,77 +106,39 @@ def score_into(
     }
 
 
-def _score(rows: Rows, where: str, scorer: Scorer, wanted: Wanted) -> Scored:
-    """Score the rows of a file part by part into another."""
-    noticed = Noticed(scorer.schema)
-    carried = _carried(rows, where, scorer, wanted)
-    shown = _Shown(rows)
-    with complete(wanted.out) as file:
-        writer = answer_files.writer(wanted.out, file)
-        left = iter(rows)
-        for part in left:
-            try:
-                answers, notices = _answer(scorer, part, where, wanted.cut)
-            except SchemaMismatchError as error:
-                faults = Faults(scorer.schema, where, shown.done)
-                for other in chain([part], left):
-                    faults.add(parts.frame_of(other))
-                problems = threshold_problems(scorer.schema, wanted.cut)
-                raise SchemaMismatchError(*faults.problems(error.problems), *problems) from error
-            columns = {name: _column(part, name, where, wanted.out) for name in carried}
-            columns |= dict(zip(answers.schema.names, answers.columns, strict=True))
-            if wanted.with_warnings:
-                columns |= _of_rows(notices, answers.num_rows)
-            with writing(wanted.out):
-                writer.write(pa.RecordBatch.from_pydict(columns))
-            noticed.add(notices, shown.done)
-            shown.add(answers.num_rows)
-        with writing(wanted.out):
-            writer.close()
-    return Scored(shown.done, rows.notices, noticed.all())
+class _Written:
+    """Answers on their way into a file; how far it has come is told on the screen, or now and then in the log.
 
+    Args:
+        out: where the file will stand.
+        file: open, and empty.
+    """
 
-def _answer(scorer: Scorer, part: Part, where: str, cut: float | None) -> tuple[pa.RecordBatch, list[Notice]]:
-    """The answers (n_rows, 2 + n_classes) to a part, and what was noticed in it."""
-    found = scorer.answer_batch(part, cut) if isinstance(part, pa.RecordBatch) else None
-    if found is not None:
-        return found
-    answers, notices = scorer.answer(parts.frame_of(part), where, cut)
-    return pa.RecordBatch.from_pandas(answers, preserve_index=False), notices
-
-
-def _carried(rows: Rows, where: str, scorer: Scorer, wanted: Wanted) -> list[str]:
-    """Names of the columns that stand in front of the answers."""
-    own = answer_names(scorer.schema)
-    own += [f"warning_{code}" for code in OF_ROWS] if wanted.with_warnings else []
-    names, problems = kept(wanted.keep, rows.header, own, where)
-    if problems:
-        raise FileRefusedError(*problems)
-    return names
-
-
-def _column(part: Part, name: str, where: str, out: Path) -> pa.Array:
-    """A column (n_rows,) to carry along."""
-    column = parts.column_of(part, name)
-    if not answer_files.is_writable(column.type, out):
-        what = f"'{name}' is to be kept and holds bytes or lists, for which '{out.name}' has no form."
-        raise FileRefusedError(Problem("keep_not_writable", what, where, "Do not keep it, or write Parquet."))
-    return column
-
-
-class _Shown:
-    """How far it has come, told on the screen, or now and then in the log."""
-
-    def __init__(self, rows: Rows) -> None:
-        self.done = 0
-        self._rows = rows
+    def __init__(self, out: Path, file: BinaryIO) -> None:
+        self._out, self._file = out, file
         self._began = self._told = time.monotonic()
+        self._done = 0
 
-    def add(self, n_rows: int) -> None:
-        """So many more are scored."""
-        self.done += n_rows
+    def begin(self, rows: Rows) -> Callable[[pa.RecordBatch], None]:
+        """What takes the answers to some rows, from the first on."""
+        with writing(self._out):
+            self._file.seek(0)
+            self._file.truncate()
+        self._rows, self._done, self._writer = rows, 0, answer_files.writer(self._out, self._file)
+        return self._take
+
+    def end(self) -> None:
+        """Write what is left."""
+        with writing(self._out):
+            self._writer.close()
+
+    def _take(self, answers: pa.RecordBatch) -> None:
+        """Some answers more."""
+        with writing(self._out):
+            self._writer.write(answers)
+        self._done += answers.num_rows
         now = time.monotonic()
-        said = f"{self.done} rows, {self.done / max(now - self._began, 1e-9):.0f} rows/s"
+        said = f"{self._done} rows, {self._done / max(now - self._began, 1e-9):.0f} rows/s"
         shown = screen.current()
         if shown is not None:
             shown.tell(said, done=self._rows.share)
@@ -211,17 +146,6 @@ class _Shown:
             self._told = now
             share = self._rows.share
             log.info("scored %s%s", said, f" ({share:.0%})" if share is not None else "")
-
-
-def _of_rows(notices: Iterable[Notice], n_rows: int) -> dict[str, pa.Array]:
-    """For each code (n_rows,) texts: the columns in which the row is unlike training."""
-    found = {code: np.full(n_rows, "", dtype=object) for code in OF_ROWS}
-    for notice in notices:
-        if notice.code in found:
-            at = np.array(notice.rows, dtype=np.int64) - 1
-            before = found[notice.code][at]
-            found[notice.code][at] = np.where(before == "", "", before + "; ") + "; ".join(notice.columns)
-    return {f"warning_{code}": pa.array(texts, pa.string()) for code, texts in found.items()}
 
 
 def _checked(out: Path, threshold: str, warnings: str, keep: str) -> Wanted:

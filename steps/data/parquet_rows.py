@@ -20,7 +20,7 @@ class ParquetRows(RowStream):
     """The rows of a Parquet file.
 
     Args:
-        path: the file; it is open until `close`.
+        held: the file, which is open until `close`, or its bytes.
         where: what it is, for messages.
         max_columns: most columns.
 
@@ -28,11 +28,12 @@ class ParquetRows(RowStream):
         FileRefusedError: what `readers.read` refuses.
     """
 
-    def __init__(self, path: Path, where: str, max_columns: int) -> None:
+    def __init__(self, held: Path | bytes, where: str, max_columns: int) -> None:
         self._where = where
         try:
             # Without a buffer a column chunk is read whole; a map would count as memory of the process
-            self._file = pa.parquet.ParquetFile(path, memory_map=False, buffer_size=BUFFER_BYTES)
+            source = pa.BufferReader(held) if isinstance(held, bytes) else held
+            self._file = pa.parquet.ParquetFile(source, memory_map=False, buffer_size=BUFFER_BYTES)
             names = self._file.schema_arrow.names
             n_rows = self._file.metadata.num_rows
         except columnar.ARROW_FAULTS as error:

@@ -10,6 +10,7 @@ refusal after all rows before it were handed out, so what is made of them counts
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,7 @@ PARQUET = b"PAR1"
 
 @contextmanager
 def open_file(
-    path: Path,
+    held: Path | bytes,
     name: str,
     where: str | None = None,
     *,
@@ -40,11 +41,11 @@ def open_file(
     like: FileFormat | None = None,
     block_bytes: int | None = None,
 ) -> Iterator[RowStream]:
-    """Read a file of this machine: delimited text, plain or in gz or zst, or Parquet. The limit on bytes is none here.
+    """Read a table: delimited text, plain or in gz or zst, or Parquet. The limit on bytes is none here.
 
     Args:
-        path: the file.
-        name: its name, where the path's own does not say it.
+        held: a file of this machine, or its bytes.
+        name: its name, such as `rows.csv`.
         where: what it is, for messages; the name by default.
         max_columns: most columns.
         decimal_comma: as `readers.read` takes it.
@@ -55,9 +56,9 @@ def open_file(
         FileRefusedError: what `readers.read` refuses, as far as the beginning shows it.
         NotPlainError: the file has to be read as a whole.
     """
-    with path.open("rb", buffering=0) as file:
+    with io.BytesIO(held) if isinstance(held, bytes) else held.open("rb", buffering=0) as file:
         if file.read(len(PARQUET)) == PARQUET:
-            with ParquetRows(path, where or shown(name) or "file", max_columns) as rows:
+            with ParquetRows(held, where or shown(name) or "file", max_columns) as rows:
                 yield rows
             return
         size = file.seek(0, 2)

@@ -69,11 +69,11 @@ def test_both_ways_give_the_same_answer(client: httpx.Client, long_way: list[int
         ([ROW] * 4, 413, "too_many_rows"),
     ],
 )
-def test_what_has_to_be_spoken_of_goes_the_long_way(client: httpx.Client, long_way: list[int], rows, status, code):
-    """With the words that it always had."""
+def test_refusals_are_worded_by_the_long_way(client: httpx.Client, long_way: list[int], rows, status, code):
+    """With the words that it always had; what is only spoken of needs no frame."""
     answer = client.post("/predict", json=rows)
 
-    assert long_way
+    assert len(long_way) == (status != 200)
     assert answer.status_code == status
     found = answer.json().get("warnings") or answer.json().get("problems")
     assert code in {each["code"] for each in found}
@@ -85,3 +85,19 @@ def test_other_formats_are_written_from_frames(client: httpx.Client, long_way: l
 
     assert answer.text.splitlines()[0] == "prediction,probability,probability_0,probability_1"
     assert len(long_way) == 1
+
+
+def test_columns_are_carried_along_in_front(client: httpx.Client):
+    """In both ways, as they were sent."""
+    rows = [{**ROW, "id": "a/1"}, {**ROW, "id": 2}]
+    short = client.post("/predict?keep=id,two", json=rows).json()["predictions"]
+    long = client.post("/predict?keep=id,two", json={"dataframe_records": rows}).json()["predictions"]
+
+    assert [list(row)[:3] for row in short] == [["id", "two", "prediction"]] * 2
+    assert [(row["id"], row["two"]) for row in short] == [("a/1", 10), (2, 10)]
+    assert [(row["id"], row["two"]) for row in long] == [("a/1", 10), (2, 10)]
+    for query, code in (("keep=nothing", "keep_missing"), ("keep=prediction", "keep_collides")):
+        for body in (rows, {"dataframe_records": [{**row, "prediction": 1} for row in rows]}):
+            sent = [{**row, "prediction": 1} for row in rows] if isinstance(body, list) else body
+            refused = client.post(f"/predict?{query}", json=sent)
+            assert (refused.status_code, refused.json()["problems"][0]["code"]) == (422, code)
