@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
@@ -30,14 +31,20 @@ def wanted(request: Request) -> str:
     Raises:
         NotAcceptableError: it accepts none of them.
     """
-    accept = ",".join(request.headers.getlist("accept")) or "*/*"
-    liked = {kind: _liking(kind, accept) for kind in OFFERED}
-    best = max(OFFERED, key=lambda kind: liked[kind])  # the first of equals
-    if liked[best] <= 0:
+    found = _best(",".join(request.headers.getlist("accept")) or "*/*")
+    if found is None:
         what = "The Accept header names no format that is written."
         fix = f"Accept one of {', '.join(OFFERED)}."
         raise NotAcceptableError(Problem("not_acceptable", what, "header Accept", fix))
-    return best
+    return found
+
+
+@lru_cache(maxsize=64)
+def _best(accept: str) -> str | None:
+    """The format that an Accept header likes best, None where it accepts none."""
+    liked = {kind: _liking(kind, accept) for kind in OFFERED}
+    best = max(OFFERED, key=lambda kind: liked[kind])  # the first of equals
+    return best if liked[best] > 0 else None
 
 
 def _liking(kind: str, accept: str) -> float:

@@ -6,6 +6,7 @@ can be written: columns that the model does not read may be anything.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
 from collections.abc import AsyncIterator
@@ -13,7 +14,6 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import anyio
 import pandas as pd
 from fastapi import Request
 
@@ -52,7 +52,18 @@ async def read(request: Request, settings: Settings) -> bytes:
     Raises:
         as `pieces`.
     """
-    return b"".join([piece async for piece in pieces(request, settings)])
+    packing = request.headers.get("content-encoding")
+    if packing is not None:
+        return b"".join([piece async for piece in pieces(request, settings)])
+    kept: list[bytes] = []
+    try:
+        async with asyncio.timeout(IDLE_S) as limit:
+            async for piece in request.stream():
+                kept.append(piece)
+                limit.reschedule(asyncio.get_running_loop().time() + IDLE_S)
+    except TimeoutError as error:
+        raise _too_slow() from error
+    return kept[0] if len(kept) == 2 and not kept[1] else b"".join(kept)  # noqa: PLR2004 (the usual: all, and the end)
 
 
 @asynccontextmanager
@@ -104,15 +115,20 @@ async def _arriving(request: Request) -> AsyncIterator[bytes]:
     stream = request.stream()
     while True:
         try:
-            with anyio.fail_after(IDLE_S):
+            async with asyncio.timeout(IDLE_S):
                 piece = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            what = f"No byte of the body came for {IDLE_S:.0f} s."
-            raise TooSlowError(Problem("body_too_slow", what, WHERE, "Send it again, without a pause.")) from error
+            raise _too_slow() from error
         if piece:
             yield piece
+
+
+def _too_slow() -> TooSlowError:
+    """The refusal for a body that stopped arriving."""
+    what = f"No byte of the body came for {IDLE_S:.0f} s."
+    return TooSlowError(Problem("body_too_slow", what, WHERE, "Send it again, without a pause."))
 
 
 async def _unpacked(packed: AsyncIterator[bytes], max_mib: float) -> AsyncIterator[bytes]:

@@ -18,7 +18,7 @@ from fastapi import APIRouter, Request, Response
 from api import answers, bodies
 from api.champion import Loaded
 from api.problems import RequestRefusedError
-from api.serving import Served, Serving
+from api.serving import Serving
 from pyfunc.errors import FileRefusedError, Problem
 from pyfunc.model import answer_names
 from steps import parts
@@ -47,8 +47,9 @@ class Asked:
 
 
 @router.post("/predict", summary="Predict", tags=["predictions"])
-async def predict(request: Request, serving: Served) -> Response:
+async def predict(request: Request) -> Response:
     """Answer for each row: the label, its probability, and the probability of every class."""
+    serving: Serving = request.state.serving  # without a dependency, which takes as long as a model
     asked = _asked(request)
     if asked.version is None:
         serving.champion.require()

@@ -54,8 +54,8 @@ class Serving:
     scoring: anyio.CapacityLimiter  # threads that score: more than cores only get in each other's way
 
 
-def serving_of(request: Request) -> Serving:
-    """The running server that a request came to."""
+async def serving_of(request: Request) -> Serving:
+    """The running server that a request came to. Async, because FastAPI calls plain functions in a thread."""
     serving: Serving = request.state.serving
     return serving
 

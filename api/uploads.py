@@ -1,4 +1,8 @@
-"""`/upload` and `/datasets`: two files become a dataset run, checked here and now; nothing is trained."""
+"""`/upload` and `/datasets`: two files become a dataset run, checked here and now; nothing is trained.
+
+The step that checks them is imported when it is first needed: it brings scikit-learn and SciPy, half of the time and
+the memory that a server would take to start, and predictions do without them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
@@ -18,13 +22,14 @@ from api.problems import MediaTypeError, RequestRefusedError, json_answer
 from api.serving import Served, Serving
 from pyfunc.errors import ModelUnavailableError, Problem
 from pyfunc.schema import Target
-from steps import ingest, tracking
+from steps import tracking
 from steps.data import kinds, options
 from steps.data.lists import entries
 from steps.data.options import Options, options_of
 from steps.data.targets import nearest, not_beside
-from steps.ingest import Source, Summary
-from steps.judging import sensitive
+
+if TYPE_CHECKING:
+    from steps.ingest import Source, Summary
 
 FILES, TEXTS = ("train", "test"), ("target", *options.TEXTS, "experiment")
 MAX_FIELD_BYTES = 64 * 1024
@@ -86,6 +91,8 @@ def find(dataset_id: str) -> Summary:
     if not jobs.RUN_ID.fullmatch(dataset_id):
         what, fix = "There is no such dataset.", "Send the dataset_id that /upload has answered; see /datasets."
         raise ModelUnavailableError(Problem("dataset_unknown", what, "dataset_id", fix))
+    from steps import ingest  # noqa: PLC0415 (see the module)
+
     return ingest.summary(dataset_id)
 
 
@@ -112,6 +119,8 @@ def option_problems(found: Summary, target: str, given: Mapping[str, str]) -> li
 
 def sensitive_problems(found: Summary, target: str, text: str) -> list[Problem]:
     """What is wrong with the columns whose groups are to be compared, for these files."""
+    from steps.judging import sensitive  # noqa: PLC0415
+
     names = [str(column["name"]) for column in found.columns]
     return sensitive.problems_with(text, names, target or found.target or "")
 
@@ -120,6 +129,8 @@ def target_of(found: Summary, target: str) -> Target | None:
     """The target with its classes, where the dataset was made for it."""
     if found.target is None or target not in ("", found.target):
         return None
+    from steps import ingest  # noqa: PLC0415
+
     return ingest.load_schema(found.run_id).target
 
 
@@ -143,6 +154,8 @@ def _sent(form: FormData) -> Upload:
     Raises:
         RequestRefusedError: all that is wrong with them at once.
     """
+    from steps.ingest import Source  # noqa: PLC0415
+
     problems = [
         Problem("field_unknown", f"There is no field '{name[:80]}'.", WHERE, f"Known are {', '.join(FILES + TEXTS)}.")
         for name in form
@@ -171,6 +184,8 @@ def _sent(form: FormData) -> Upload:
 
 def _ingest(sent: Upload, serving: Serving) -> Summary:
     """Make the dataset, or find it: in a thread."""
+    from steps import ingest  # noqa: PLC0415
+
     limits: dict[str, Any] = {"max_mib": serving.settings.max_mib, "max_columns": serving.settings.max_columns}
     experiment_id = experiments.id_of(sent.experiment, serving.experiment_id)
     with _ingesting, experiments.current(experiment_id, serving.experiment_id):

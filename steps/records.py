@@ -10,9 +10,17 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.schema import InputSchema
-from steps.judging.comparing import GateBound
 
 Level = Literal["ok", "warning", "refused"]
+
+
+@dataclass(frozen=True)
+class GateBound:
+    """What the gate asks: the lower bound of the difference (NaN: none) at a level, and why at that one."""
+
+    low: float
+    level: float
+    judged_before: int
 
 
 @dataclass(frozen=True)

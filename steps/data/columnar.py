@@ -12,13 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
-import openpyxl  # type: ignore[import-untyped]
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.ipc
 import pyarrow.parquet
-from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
 
 from pyfunc.cells import EXACT_INTEGER, text_of
 from pyfunc.errors import FileRefusedError, Problem, quoted
@@ -27,9 +25,9 @@ from steps.data.compression import BYTES_PER_MIB, shown, too_large
 
 UNNAMED_INDEX = "__index_level_"  # how pandas stores an index without a name
 EXCEL_FAULTS = (
-    zipfile.BadZipFile, zlib.error, InvalidFileException, ParseError, LookupError, ValueError, TypeError,
-    AttributeError, EOFError, OSError, NotImplementedError, RuntimeError, ArithmeticError,
-)  # fmt: skip  # what openpyxl raises on damaged workbooks, found by damaging some
+    zipfile.BadZipFile, zlib.error, ParseError, LookupError, ValueError, TypeError, AttributeError,
+    EOFError, OSError, NotImplementedError, RuntimeError, ArithmeticError,
+)  # fmt: skip  # what openpyxl raises on damaged workbooks beside its own error, found by damaging some
 ARROW_FAULTS = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError)
 
 
@@ -83,6 +81,9 @@ def read_excel(content: bytes, where: str, max_mib: float) -> tuple[list[str | N
     Raises:
         FileRefusedError: damaged, or larger than the limit when unpacked.
     """
+    import openpyxl  # type: ignore[import-untyped]  # noqa: PLC0415 (only workbooks need it)
+    from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]  # noqa: PLC0415
+
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(member.file_size for member in archive.infolist()) > max_mib * BYTES_PER_MIB:
@@ -92,7 +93,7 @@ def read_excel(content: bytes, where: str, max_mib: float) -> tuple[list[str | N
         rows = [list(row) for row in sheets[0].iter_rows(values_only=True)] if sheets else []
         others = [sheet.title for sheet in sheets[1:]]
         book.close()
-    except EXCEL_FAULTS as error:
+    except (InvalidFileException, *EXCEL_FAULTS) as error:
         raise damaged("Excel", where) from error
     while rows and all(cell is None or cell == "" for cell in rows[-1]):
         rows.pop()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,20 +20,12 @@ from scipy.stats import binomtest
 
 from steps.judging import methods, metrics
 from steps.judging.metrics import Floats, Ints
+from steps.records import GateBound
 
 CHANCE = 1 - methods.LEVEL  # of a wrong decision over all models that a file judges, two-sided
 FEWEST_BEYOND = 5  # resamples outside a quantile that is read from them
 POWER_Z = 0.8416212335729143  # the normal quantile of a power of 80 %
 OF_ROWS = ("accuracy", "log_loss", "brier", "mcc")  # figures that rest on all rows, whatever their classes
-
-
-@dataclass(frozen=True)
-class GateBound:
-    """What the gate asks: the lower bound of the difference (NaN: none) at a level, and why at that one."""
-
-    low: float
-    level: float
-    judged_before: int
 
 
 def level(judged_before: int) -> float:

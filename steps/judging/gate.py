@@ -23,10 +23,9 @@ from typing import Literal
 
 from pyfunc.errors import quoted
 from steps.judging import versus, words
-from steps.judging.comparing import GateBound
 from steps.judging.intervals import LEVEL, Figure
 from steps.judging.verdict import FEW_OF_A_CLASS
-from steps.records import Evaluation
+from steps.records import Evaluation, GateBound
 
 FEW = "too few for a verdict."
 WAYS_OUT = "Train it under a name of its own (name=...), or replace the champion with promote=always."

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 HIGHER_IS_BETTER = {
     "accuracy": True,
@@ -104,6 +103,8 @@ def everything(y: Ints, scores: Floats, predicted: Ints, positive_at: int | None
 
 def confusion(y: Ints, predicted: Ints, n_classes: int, weights: Floats) -> Floats:
     """Counts (n_weightings, n_classes true, n_classes predicted)."""
+    from scipy import sparse  # noqa: PLC0415 (those who only read names of figures do without)
+
     cells = y * n_classes + predicted
     shape = (n_classes * n_classes, len(y))
     marks = sparse.csr_matrix((np.ones(len(y)), (cells, np.arange(len(y)))), shape=shape)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steps.judging import comparing, words
-from steps.judging.comparing import GateBound
 from steps.judging.words import count, counted
+from steps.records import GateBound
 
 MOST_ROWS = 1_000_000  # beyond it the number says no more than that
 LEAST_P = 0.001

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from api import predict
 from api.app import create_app
 from steps.settings import Settings
-from tests.api.served import register, running
+from tests.api.served import PROJECT, register, running
 from tests.conftest import make_store
 from tests.pyfunc.test_gate import KNOWN, PIPELINE, PLAN, ROW
 
@@ -101,3 +103,12 @@ def test_columns_are_carried_along_in_front(client: httpx.Client):
             sent = [{**row, "prediction": 1} for row in rows] if isinstance(body, list) else body
             refused = client.post(f"/predict?{query}", json=sent)
             assert (refused.status_code, refused.json()["problems"][0]["code"]) == (422, code)
+
+
+def test_a_server_starts_without_the_libraries_that_train():
+    """Nothing of them is imported before an upload asks for it; what many rows need comes with many rows."""
+    unwanted = ("sklearn", "scipy.stats", "pycaret", "openpyxl", "numba", "lightgbm", "matplotlib")
+    code = f"import sys, api.app; print(*({set(unwanted)} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert ended.stdout.split() == []

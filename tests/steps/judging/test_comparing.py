@@ -10,6 +10,7 @@ from statsmodels.stats.contingency_tables import mcnemar as reference
 from steps.judging import answers, comparing, resampling
 from steps.judging.comparing import gate_bound, level, mcnemar, of_json, rows_needed
 from steps.judging.metrics import METRICS
+from steps.records import GateBound
 from tests.steps.judging import test_metrics
 
 DIFFERENCES = np.random.default_rng(0).normal(0.02, 0.008, 2000)
@@ -118,4 +119,4 @@ def test_a_model_against_itself(n_classes, at, metric):
 def test_a_bound_survives_json():
     """None in JSON is no bound."""
     assert math.isnan(of_json({"low": None, "level": 0.95, "judged_before": 0}).low)
-    assert of_json({"low": 0.1, "level": 0.975, "judged_before": 1}) == comparing.GateBound(0.1, 0.975, 1)
+    assert of_json({"low": 0.1, "level": 0.975, "judged_before": 1}) == GateBound(0.1, 0.975, 1)

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from steps.judging.comparing import GateBound, level
+from steps.judging.comparing import level
 from steps.judging.gate import decide
 from steps.judging.metrics import METRICS
-from steps.records import Evaluation
+from steps.records import Evaluation, GateBound
 
 BASE = Evaluation(
     run_id="e",

@@ -6,7 +6,8 @@ from dataclasses import asdict
 import pytest
 
 from steps.judging import versus
-from steps.judging.comparing import GateBound, level
+from steps.judging.comparing import level
+from steps.records import GateBound
 
 DOC = {
     "metric": "roc_auc",
