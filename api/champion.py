@@ -152,6 +152,9 @@ class Champion:
         self.current = loaded
         self.problem, self._failed = None, None
         log.info("champion name=%s version=%s s=%.1f", self.name, version, time.perf_counter() - began)
+        plan = loaded.scorer.package.plan
+        if plan is not None:
+            plan.warm()  # it answers meanwhile, only not as fast
 
     def _watch(self) -> None:
         """Look until told to stop."""

@@ -11,10 +11,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from pyfunc.boosters import elected, probabilities_of, sayings
-from pyfunc.compiled import kernel
+from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.engine import Engine
+from pyfunc.compiled.kernel import Questions
+from pyfunc.compiled.lightgbm_text import grown
+from pyfunc.compiled.machine import NoMachineError
+from pyfunc.compiled.places import NotAskedError, Places
 
 SHARES, MARGINS = "shares", "margins"
+LEAST_ROWS = 256  # fewer are answered as fast row by row
+WAITED_FOR = 8192  # rows that are worth the second which it takes to make the trees ready for them
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 log = logging.getLogger(__name__)
@@ -29,26 +35,35 @@ class Model(Protocol):
     def score_row(self, row: Floats) -> Floats:
         """The same (n_classes,) for one row (n_features,)."""
 
+    def warm(self) -> None:
+        """Make what answers faster from then on; may take seconds."""
+
 
 class _Asked:
-    """A bag's trees as questions, made when many rows come for the first time."""
+    """A bag's trees, put in a way that machine code asks: made when it is worth it, and from then on used."""
 
     def __init__(self) -> None:
-        self.refused = False
-        self._questions: kernel.Questions | None = None
+        self.questions: Questions | None = None
+        self.descent: Descent | None = None
+        self._is_refused = False
         self._lock = threading.Lock()
 
-    def sums(self, bag: Bag, matrix: Floats) -> Floats | None:
-        """Outputs (n_rows, n_outputs); None where these trees cannot be asked."""
+    def make(self, bag: Bag) -> None:
+        """Make both ways, once; nothing where these trees cannot be put so, or there is no compiler."""
         with self._lock:
-            if self._questions is None and not self.refused:
+            if self.questions is None and not self._is_refused:
                 try:
-                    text = gzip.decompress(bag.packed).decode()
-                    self._questions = kernel.Questions(text, bag.members * bag.outputs)
-                except kernel.NotAskedError as why:
-                    self.refused = True
-                    log.info("trees are gone down row by row: %s", why)
-        return None if self._questions is None else self._questions.sums(matrix)
+                    trees = grown(gzip.decompress(bag.packed).decode())
+                    places, outputs = Places(trees), bag.members * bag.outputs
+                    self.descent, self.questions = Descent(trees, outputs, places), Questions(trees, outputs, places)
+                except (NotAskedError, NoMachineError) as why:
+                    self.descent, self._is_refused = None, True
+                    log.info("trees are left to their library: %s", str(why) or "Numba is not installed")
+
+    def make_aside(self, bag: Bag) -> None:
+        """The same in a thread, for the rows to come."""
+        if self.questions is None and not self._is_refused and not self._lock.locked():
+            threading.Thread(target=self.make, args=(bag,), name="trees", daemon=True).start()
 
 
 @dataclass(frozen=True)
@@ -93,19 +108,23 @@ class Bag:
         return total / self.members
 
     def _sums(self, matrix: Floats) -> Floats:
-        """Outputs of the trees (n_rows, n_members * n_outputs): asked together where that is worth it."""
-        if len(matrix) >= kernel.LEAST_ROWS and not self._asked.refused:
-            if kernel.is_loaded() or len(matrix) >= kernel.WAITED_FOR:
-                found = self._asked.sums(self, matrix)
-                if found is not None:
-                    return found
-            else:
-                kernel.load_aside()
+        """Outputs of the trees (n_rows, n_members * n_outputs)."""
+        if len(matrix) >= WAITED_FOR:
+            self.warm()
+        elif len(matrix) >= LEAST_ROWS:
+            self._asked.make_aside(self)
+        if len(matrix) >= LEAST_ROWS and self._asked.questions is not None:
+            return self._asked.questions.sums(matrix)
         return self._engine.batch(matrix)
+
+    def warm(self) -> None:
+        """Make what answers faster from then on; takes a second."""
+        self._asked.make(self)
 
     def score_row(self, row: Floats) -> Floats:
         """The same for one row: all members at once."""
-        said = self._engine.row(row).reshape(self.members, self.outputs)
+        trees = self._asked.descent
+        said = (self._engine.row(row) if trees is None else trees.sums(row)).reshape(self.members, self.outputs)
         return np.asarray(self._probabilities(said).sum(axis=0) / self.members)
 
     def _probabilities(self, said: Floats) -> Floats:
@@ -132,6 +151,11 @@ class Stack:
         """The same for one row."""
         said = [sayings(base.score_row(row)[np.newaxis])[0] for base in self.bases]
         return self.top.score_row(np.concatenate([row, *said]))
+
+    def warm(self) -> None:
+        """All of them."""
+        for bag in (*self.bases, self.top):
+            bag.warm()
 
 
 @dataclass(frozen=True)
@@ -194,3 +218,6 @@ class Linear:
     def score_row(self, row: Floats) -> Floats:
         """The same for one row."""
         return np.asarray(self.score(row[np.newaxis])[0])
+
+    def warm(self) -> None:
+        """Tables are ready."""

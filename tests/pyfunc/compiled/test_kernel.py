@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import builtins
 import gzip
-import threading
+import sys
 
+import numba
 import numpy as np
 import pytest
 
-from pyfunc.compiled import kernel
+from pyfunc.compiled import kernel, machine
+from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.extract import extract
-from pyfunc.compiled.kernel import NotAskedError, Questions
-from pyfunc.compiled.lightgbm_text import Tree, model
-from pyfunc.compiled.models import Bag
+from pyfunc.compiled.kernel import Questions
+from pyfunc.compiled.lightgbm_text import Tree, grown, model
+from pyfunc.compiled.models import LEAST_ROWS, WAITED_FOR, Bag
+from pyfunc.compiled.places import NotAskedError, Places
+from tests.api.served import until
 from tests.pyfunc.compiled.test_compiled import FRAME, LEARNERS, MATRIX, SCHEMA, bagged, labels, piped
 
 CODES = (4, 5)  # features of the matrix that are codes
@@ -43,56 +46,70 @@ def test_sums_are_the_same(learner, classes):
     bag = compiled(learner, classes)
     matrix = odd(bag.features)
     outputs = bag.members * bag.outputs
-    asked = Questions(gzip.decompress(bag.packed).decode(), outputs)
+    trees = grown(gzip.decompress(bag.packed).decode())
+    places = Places(trees)
+    together, alone = Questions(trees, outputs, places), Descent(trees, outputs, places)
 
     wanted = bag._engine.batch(matrix)
 
-    np.testing.assert_allclose(asked.sums(matrix), wanted, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(np.array([bag._engine.row(row) for row in matrix[:50]]), wanted[:50], rtol=0, atol=1e-12)
-    assert asked.sums(matrix[:0]).shape == (0, outputs)
+    np.testing.assert_allclose(together.sums(matrix), wanted, rtol=0, atol=1e-12)
+    for one in (alone.sums, bag._engine.row):
+        np.testing.assert_allclose(np.array([one(row) for row in matrix[:100]]), wanted[:100], rtol=0, atol=1e-12)
+    assert together.sums(matrix[:0]).shape == (0, outputs)
 
 
-def test_batches_go_through_the_kernel_and_single_rows_do_not(monkeypatch):
-    """Both give the same probabilities; the library's own loop answers where few rows come."""
+def test_many_rows_are_asked_together_and_few_are_not(monkeypatch):
+    """Both give the same probabilities; once they are ready, single rows go down the same trees."""
     bag = compiled("lightgbm", 2)
-    few, many = odd(bag.features, 10), odd(bag.features, kernel.WAITED_FOR)
-    wanted = bag._probabilities(bag._engine.batch(many).reshape(len(many), bag.members, 1)[:, 0])
+    many = odd(bag.features, WAITED_FOR)
+    before = np.array([bag.score_row(row) for row in many[:20]])
+    monkeypatch.setattr(bag._engine, "row", None)
     monkeypatch.setattr(bag._engine, "batch", None)
 
-    assert bag.score(many).shape == wanted.shape
+    np.testing.assert_allclose(bag.score(many)[:20], before, rtol=0, atol=1e-12)
+    np.testing.assert_allclose([bag.score_row(row) for row in many[:20]], before, rtol=0, atol=1e-12)
     with pytest.raises(TypeError):
-        bag.score(few)
+        bag.score(many[:10])
 
 
-def test_a_few_hundred_rows_do_not_wait_for_the_compiler(monkeypatch):
+def test_a_few_hundred_rows_do_not_wait_for_the_compiler():
     """It begins aside, and the next ones find it."""
-    bag, asked = compiled("lightgbm", 2), threading.Event()
-    monkeypatch.setattr(kernel, "_loaded", [])
-    monkeypatch.setattr(kernel, "load_aside", asked.set)
+    bag = compiled("lightgbm", 2)
+    rows = odd(bag.features, LEAST_ROWS)
+    by_library = bag.score(rows)
+    until(lambda: bag._asked.questions is not None)
 
-    found = bag.score(odd(bag.features, kernel.LEAST_ROWS))
-
-    assert asked.is_set()
-    assert found.shape == (kernel.LEAST_ROWS, 2)
+    np.testing.assert_allclose(bag.score(rows), by_library, rtol=0, atol=1e-12)
 
 
-def test_without_numba_trees_are_gone_down_row_by_row(monkeypatch):
+def test_without_numba_the_library_answers(monkeypatch):
     """Nothing is refused for it."""
     bag = compiled("lightgbm", 2)
-    matrix = odd(bag.features, kernel.WAITED_FOR)
+    matrix = odd(bag.features, WAITED_FOR)
     wanted = bag.score(matrix)
-    real = builtins.__import__
-
-    def without(name: str, *arguments: object, **named: object) -> object:
-        if name.startswith("numba"):
-            raise ImportError
-        return real(name, *arguments, **named)
-
-    monkeypatch.setattr(kernel, "_loaded", [])
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(machine, "_made", {})
+    monkeypatch.setitem(sys.modules, "numba", None)
     other = compiled("lightgbm", 2)
 
     np.testing.assert_allclose(other.score(matrix), wanted, rtol=0, atol=1e-12)
+    assert other._asked.descent is None
+
+
+def test_a_folder_that_takes_no_cache_costs_only_time(monkeypatch):
+    """The code is made again in each process."""
+    real = numba.njit
+
+    def without(function: object, **options: object) -> object:
+        if "cache" in options:
+            raise RuntimeError
+        return real(function, **options)
+
+    monkeypatch.setattr(machine, "_made", {})
+    monkeypatch.setattr(numba, "njit", without)
+    bag = compiled("lightgbm", 2)
+    bag.warm()
+
+    assert bag._asked.descent is not None
 
 
 def tree(**changed: object) -> Tree:
@@ -105,22 +122,30 @@ def tree(**changed: object) -> Tree:
     return Tree(**parts)
 
 
+def both(text: str, outputs: int, rows: np.ndarray) -> list[list[float]]:
+    """What both ways say, which is the same."""
+    trees = grown(text)
+    places = Places(trees)
+    alone, found = Descent(trees, outputs, places), Questions(trees, outputs, places).sums(rows)
+    np.testing.assert_array_equal(np.array([alone.sums(row) for row in rows]), found)
+    return found.tolist()
+
+
 def test_a_gap_goes_where_its_tree_sends_it():
     """Left, right, or wherever zero goes: each its own way at the same bound."""
     left, right = tree().text(), tree(missing_left=np.array([False])).text()
     as_zero = left.replace("decision_type=10", "decision_type=0")
-    asked = Questions(model([[left], [right], [as_zero]], 1), 3)
+    rows = np.array([[np.nan], [0.5], [0.6]])
 
-    assert asked.sums(np.array([[np.nan], [0.5], [0.6]])).tolist() == [[1, 2, 1], [1, 1, 1], [2, 2, 2]]
+    assert both(model([[left], [right], [as_zero]], 1), 3, rows) == [[1, 2, 1], [1, 1, 1], [2, 2, 2]]
 
 
 def test_sets_of_any_size_are_asked_for():
     """Within a word and beyond it; what is no code is in no set."""
     small, large = tree(categories={0: [0, 62]}).text(), tree(categories={0: [1, 200]}, feature=np.array([1])).text()
-    asked = Questions(model([[small], [large]], 2), 2)
-    codes = np.array([[0, 0], [62, 1], [63, 200], [64, 201], [np.nan, np.nan], [-1, -1]])
+    codes = np.array([[0, 0], [62, 1], [63, 200], [64, 201], [np.nan, np.nan], [-1, -1], [1e6, 1e6]])
 
-    assert asked.sums(codes).tolist() == [[1, 2], [1, 1], [2, 1], [2, 2], [2, 2], [2, 2]]
+    assert both(model([[small], [large]], 2), 2, codes) == [[1, 2], [1, 1], [2, 1], [2, 2], [2, 2], [2, 2], [2, 2]]
 
 
 def test_a_deep_tree_takes_many_words():
@@ -130,9 +155,9 @@ def test_a_deep_tree_takes_many_words():
         feature=np.zeros(n, dtype=int), threshold=np.arange(n) + 0.5, missing_left=np.ones(n, dtype=bool),
         left=-np.arange(n) - 1, right=np.append(np.arange(1, n), -n - 1), leaves=np.arange(n + 1.0),
     )  # fmt: skip
-    asked = Questions(model([[chain.text()]], 1), 1)
+    rows = np.arange(n + 1.0)[:, None]
 
-    assert asked.sums(np.arange(n + 1.0)[:, None])[:, 0].tolist() == list(range(n + 1))
+    assert both(model([[chain.text()]], 1), 1, rows) == [[at] for at in range(n + 1)]
 
 
 @pytest.mark.parametrize("why", ["zeros that mean missing", "large trees"])
@@ -145,4 +170,4 @@ def test_what_cannot_be_asked_is_named(why, monkeypatch):
         text = text.replace("decision_type=10", "decision_type=6")
 
     with pytest.raises(NotAskedError, match=why):
-        Questions(text, 1)
+        Questions(grown(text), 1, Places(grown(text)))
