@@ -17,6 +17,7 @@ from pyfunc.schema import Column, InputSchema
 from steps.data.json_table import RECORDS
 from steps.data.kinds import EXAMPLE, OFFERED
 from steps.data.options import POLICIES
+from steps.scoring import MOST_EXPLAINED
 from steps.search.plan import DEFAULTS
 
 SHOWN_CATEGORIES = 20
@@ -64,6 +65,11 @@ UPLOAD = {
         "experiment": {"type": "string", "description": "MLflow experiment of the dataset's run."},
     },
 }
+KEEP = "Columns of the request that stand in front of the answers, separated by commas; * for all."
+EXPLAIN = (
+    "So many columns that contribute most to the probability of each prediction. The base and all contributions add up"
+    " to it."
+)
 TEXT_OR_NUMBER = {"type": ["string", "number"]}
 TRAIN = {
     "type": "object",
@@ -163,6 +169,13 @@ def _type_bodies(paths: dict[str, Any], row: dict[str, Any], loaded: Loaded | No
     predict["parameters"] = [
         {"name": "threshold", "in": "query", "schema": {"type": "number", "minimum": 0, "maximum": 1}},
         {"name": "version", "in": "query", "schema": {"type": "integer", "minimum": 1}},
+        {"name": "keep", "in": "query", "schema": {"type": "string"}, "description": KEEP},
+        {
+            "name": "explain",
+            "in": "query",
+            "description": EXPLAIN,
+            "schema": {"type": "integer", "minimum": 1, "maximum": MOST_EXPLAINED},
+        },
     ]
     if loaded is not None:
         answered = {

@@ -17,18 +17,20 @@ from fastapi import APIRouter, Request, Response
 
 from api import answers, bodies
 from api.champion import Loaded
-from api.problems import RequestRefusedError
+from api.problems import RequestRefusedError, TooLargeError
 from api.serving import Serving
+from pyfunc import explaining
 from pyfunc.errors import FileRefusedError, Problem
 from pyfunc.model import answer_names
 from steps import parts
 from steps.data.keep import kept
 from steps.parts import Limits, Rows, Source
-from steps.scoring import Wanted, score_table
+from steps.scoring import Wanted, explained, score_table
 from steps.settings import Settings
 
 SMALL = 16 * 1024  # bytes of a body that is answered at once, beside other requests
-KNOWN = ("threshold", "version", "keep")
+KNOWN = ("threshold", "version", "keep", "explain")
+EXPLAINED_ROWS = 1000  # each takes as long as hundreds that are only answered
 ENDINGS = {bodies.CSV: "csv", bodies.PARQUET: "parquet"}  # names that the reader knows the formats by
 VERSION = re.compile(r"[0-9]{1,9}")
 router = APIRouter()
@@ -43,6 +45,7 @@ class Asked:
     threshold: float | None
     version: str | None
     keep: str
+    explain: int
     request_id: str
 
 
@@ -83,7 +86,11 @@ def _of_json(serving: Serving, body: bytes, asked: Asked) -> Response:
         return plain
     frame = bodies.frame_of(body, serving.settings)
     carried = _carried(asked, [str(name) for name in frame.columns], loaded)
-    answered, notices = loaded.scorer.answer(frame, bodies.WHERE, asked.threshold)
+    if asked.explain:
+        _check_explained(len(frame))
+        answered, notices = loaded.scorer.answer_explained(frame, bodies.WHERE, asked.threshold, asked.explain)
+    else:
+        answered, notices = loaded.scorer.answer(frame, bodies.WHERE, asked.threshold)
     return answers.write(_with(answered, frame, carried, asked), notices, loaded, asked.accepted, asked.request_id)
 
 
@@ -103,32 +110,44 @@ def _of_table(serving: Serving, table: bytes | Path, asked: Asked) -> Response:
     limits = Limits(settings.max_mib, settings.max_columns)
     source = Source(table, f"body.{ENDINGS[asked.kind]}", bodies.WHERE)
     with answers.Written(asked.accepted, loaded, asked.request_id) as made:
-        wanted = Wanted(made.out, asked.threshold, asked.keep)
-        done = score_table(source, loaded.scorer, wanted, limits, partial(_begun, made, asked, settings))
+        look = partial(_look, asked, settings)
+        wanted = Wanted(made.out, asked.threshold, asked.keep, explain=asked.explain, look=look)
+        done = score_table(source, loaded.scorer, wanted, limits, partial(_begun, made, asked))
         return made.response([*done.of_file, *done.of_rows])
 
 
-def _begun(made: answers.Written, asked: Asked, settings: Settings, rows: Rows) -> Callable[[pa.RecordBatch], None]:
+def _look(asked: Asked, settings: Settings, rows: int, columns: int) -> None:
+    """The limits, before so many rows are scored."""
+    bodies.check_size(rows, columns, settings)
+    if asked.explain:
+        _check_explained(rows)
+
+
+def _begun(made: answers.Written, asked: Asked, rows: Rows) -> Callable[[pa.RecordBatch], None]:
     """What takes the answers to a table, which is looked at first."""
     if rows.format.kind != ENDINGS[asked.kind]:
         what = f"The body is {rows.format.kind}, not what the Content-Type says."
         fix = f"Send one of {', '.join(bodies.KINDS)} and name it in the Content-Type."
         raise FileRefusedError(Problem("media_type_mismatch", what, bodies.WHERE, fix))
     made.begin()
-    n_rows = 0
+    return made.take
 
-    def take(answered: pa.RecordBatch) -> None:
-        nonlocal n_rows
-        n_rows += answered.num_rows
-        bodies.check_size(n_rows, len(rows.header), settings)
-        made.take(answered)
 
-    return take
+def _check_explained(rows: int) -> None:
+    """More than are explained at once are refused.
+
+    Raises:
+        TooLargeError: with the number that is taken.
+    """
+    if rows > EXPLAINED_ROWS:
+        what = f"There are more than {EXPLAINED_ROWS} rows to explain."
+        fix = "Send them in parts, or let `score` explain a file."
+        raise TooLargeError(Problem("too_many_rows", what, bodies.WHERE, fix))
 
 
 def _plain(serving: Serving, loaded: Loaded, body: bytes, asked: Asked, most: int) -> Response | None:
     """The answer to so many records at most that fit; None where somebody has to look."""
-    if asked.kind != bodies.JSON or asked.accepted != bodies.JSON or loaded.scorer.package.plan is None:
+    if asked.explain or asked.accepted != bodies.JSON or loaded.scorer.package.plan is None:
         return None
     records = bodies.plain_records(body)
     if records is None or len(records) > most or len(records[0]) > serving.settings.max_columns:
@@ -152,7 +171,9 @@ def _carried(asked: Asked, header: list[str], loaded: Loaded) -> list[str]:
     Raises:
         RequestRefusedError: columns that are not there, or are named as the answers are.
     """
-    names, problems = kept(asked.keep, header, answer_names(loaded.scorer.schema), bodies.WHERE)
+    own = answer_names(loaded.scorer.schema)
+    own += explaining.names_of(min(asked.explain, len(loaded.scorer.schema.columns))) if asked.explain else []
+    names, problems = kept(asked.keep, header, own, bodies.WHERE)
     if problems:
         raise RequestRefusedError(*problems)
     return names
@@ -170,12 +191,14 @@ def _asked(request: Request) -> Asked:
     if version is not None and not VERSION.fullmatch(version):
         what = "'version' is not the number of a registered version."
         problems.append(Problem("version_invalid", what, "query", "Send a number from /models, such as 3."))
+    explain, wrong = explained(query.get("explain", ""))
+    problems += wrong
     if problems:
         raise RequestRefusedError(*problems)
     kind, accepted = bodies.kind_of(request), answers.wanted(request)
     threshold = _threshold(query["threshold"]) if "threshold" in query else None
     keep = query.get("keep", "").strip()
-    return Asked(kind, accepted, threshold, version and str(int(version)), keep, request.state.request_id)
+    return Asked(kind, accepted, threshold, version and str(int(version)), keep, explain, request.state.request_id)
 
 
 def _threshold(text: str) -> float:

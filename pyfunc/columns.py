@@ -23,7 +23,7 @@ class Coded:
     codes: np.ndarray[Any, Any]
     texts: Sequence[str]
 
-    def __getitem__(self, rows: slice) -> Coded:
+    def __getitem__(self, rows: Any) -> Coded:
         """Some of the rows."""
         return Coded(self.codes[rows], self.texts)
 

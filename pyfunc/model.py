@@ -20,7 +20,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
-from pyfunc import package
+from pyfunc import explaining, package
 from pyfunc.enforced import cells_of, columns_of
 from pyfunc.errors import Problem, ProjectError, SchemaMismatchError
 from pyfunc.gate import Gate
@@ -146,6 +146,45 @@ class Scorer:
             return None
         said = answer_columns(plan.score(rows[0]), self.schema, self._cut(threshold))
         return pa.RecordBatch.from_pydict({name: pa.array(each) for name, each in said.items()}), rows[1]
+
+    @cached_property
+    def usual(self) -> pd.DataFrame:
+        """Enforced rows that a row is compared with to explain it."""
+        return explaining.usual_frame(self.package.manifest.get("usual"), self.schema)
+
+    def answer_explained(
+        self, frame: pd.DataFrame, where: str, threshold: float | None, largest: int
+    ) -> tuple[pd.DataFrame, list[Notice]]:
+        """`answer` with the columns that contribute most to the probability of each row's prediction.
+
+        Args:
+            frame: as `answer` takes it; a row takes as long as a few hundred that are only answered.
+            where: what the rows are, for messages.
+            threshold: as `answer` takes it.
+            largest: how many columns are named, at most as many as there are.
+
+        Returns:
+            The answers, and behind them `explaining.names_of`: base, the columns and what they contribute, the others'
+            sum. Base and contributions add up to the probability.
+        """
+        answers, notices = self.answer(frame, where, threshold)
+        enforced, _ = self.schema.enforce(frame, where)
+        labels = self.schema.target.labels().tolist()
+        chosen = [labels.index(label) for label in answers["prediction"]]
+        explained = explaining.explain(enforced, chosen, self.usual, self._mixer)
+        told = explaining.columns_of(explained, self.schema.names, min(largest, len(self.schema.columns)))
+        return pd.concat([answers, pd.DataFrame(told, index=answers.index)], axis=1), notices
+
+    def _mixer(self, frame: pd.DataFrame) -> explaining.Mixer:
+        """What scores rows mixed from an enforced frame's; see `explaining.explain`."""
+        plan = self.package.plan
+        if plan is None:
+            columns = [frame.iloc[:, at] for at in range(frame.shape[1])]
+            return lambda places: self._scores(
+                pd.DataFrame({each.name: each.array.take(places[:, at]) for at, each in enumerate(columns)})
+            )
+        plain = columns_of(frame, [column.kind for column in self.schema.columns])
+        return lambda places: plan.score([each[places[:, at]] for at, each in enumerate(plain)])
 
     def _cut(self, threshold: float | None) -> float:
         """From which probability of the positive class on it is predicted."""

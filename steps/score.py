@@ -24,7 +24,7 @@ from steps.complete import complete, writing
 from steps.data.files import located
 from steps.loading import load
 from steps.parts import Limits, Rows, Source
-from steps.scoring import Wanted, score_table
+from steps.scoring import Wanted, explained, score_table
 from steps.settings import Settings
 from steps.tracking import StepRun
 
@@ -43,6 +43,7 @@ def score(
     threshold: str = "",
     warnings: str = YES_NO[0],
     keep: str = "",
+    explain: str = "",
     *,
     limits: Limits | None = None,
 ) -> dict[str, Any]:
@@ -56,6 +57,8 @@ def score(
         warnings: "true" adds a column `warning_<code>` for each of `OF_ROWS`: the names of the columns in which a row
             is unlike training, separated by semicolons; empty where it is not.
         keep: columns of the file to write in front of the answers, separated by commas; `*` for all of them.
+        explain: how many columns are named that contribute most to a prediction, with what they contribute; none where
+            empty.
         limits: of tables that have to be held in memory.
 
     Returns:
@@ -67,7 +70,7 @@ def score(
         SchemaMismatchError: rows or threshold that do not fit the model.
     """
     with tracking.step_run("score") as run:
-        return score_into(run, data, out, model, threshold, warnings, keep, limits=limits)
+        return score_into(run, data, out, model, threshold, warnings, keep, explain, limits=limits)
 
 
 def score_into(
@@ -78,13 +81,14 @@ def score_into(
     threshold: str = "",
     warnings: str = YES_NO[0],
     keep: str = "",
+    explain: str = "",
     *,
     limits: Limits | None = None,
 ) -> dict[str, Any]:
     """`score` on an open run."""
-    given = {"data": data, "out": out, "model": model, "threshold": threshold, "warnings": warnings, "keep": keep}
-    run.params(given)
-    wanted = _checked(Path(out).expanduser(), threshold, warnings, keep)
+    asked = {"threshold": threshold, "warnings": warnings, "keep": keep, "explain": explain}
+    run.params({"data": data, "out": out, "model": model, **asked})
+    wanted = _checked(Path(out).expanduser(), threshold, warnings, keep, explain)
     with located(data, "data") as path:
         scorer = load(model, FIX_MODEL)
         with complete(wanted.out) as file:
@@ -148,7 +152,7 @@ class _Written:
             log.info("scored %s%s", said, f" ({share:.0%})" if share is not None else "")
 
 
-def _checked(out: Path, threshold: str, warnings: str, keep: str) -> Wanted:
+def _checked(out: Path, threshold: str, warnings: str, keep: str, explain: str) -> Wanted:
     """What is wanted, after everything that can be known before a file is read."""
     problems = []
     if warnings not in YES_NO:
@@ -169,9 +173,11 @@ def _checked(out: Path, threshold: str, warnings: str, keep: str) -> Wanted:
         except ValueError:
             fix = "Give 0 to 1, or leave it out for the stored one."
             problems.append(Problem("threshold_invalid", "The threshold is not a number.", "threshold", fix))
+    largest, wrong = explained(explain)
+    problems += wrong
     if problems:
         raise FileRefusedError(*problems)
-    return Wanted(out, cut, keep, warnings == YES_NO[1])
+    return Wanted(out, cut, keep, warnings == YES_NO[1], largest)
 
 
 def _counts(notices: Iterable[Notice]) -> dict[str, float]:
@@ -191,11 +197,12 @@ def _counts(notices: Iterable[Notice]) -> dict[str, float]:
     "--warnings", default=YES_NO[0], show_default=True, help="true: columns that say what is unlike training."
 )
 @click.option("--keep", default="", help="Columns of the file to write in front of the answers; * for all.")
-def cli(data: str, out: str, model: str, threshold: str, warnings: str, keep: str) -> dict[str, Any]:
+@click.option("--explain", default="", help="How many columns to name that contribute most to each prediction.")
+def cli(data: str, out: str, model: str, threshold: str, warnings: str, keep: str, explain: str) -> dict[str, Any]:
     """Entry point `score` of MLproject."""
     settings = Settings()
     limits = Limits(settings.max_mib, settings.max_columns)
-    return score(data, out, model, threshold, warnings, keep, limits=limits)
+    return score(data, out, model, threshold, warnings, keep, explain, limits=limits)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pyfunc import explaining
 from pyfunc.compiled.plan import processors
 from pyfunc.errors import FileRefusedError, Problem, SchemaMismatchError
 from pyfunc.model import Scorer, answer_names, threshold_problems
@@ -23,6 +24,7 @@ from steps.data.keep import kept
 from steps.data.stream import NotPlainError
 from steps.parts import Limits, Part, Rows, Source
 
+MOST_EXPLAINED = 100  # columns named for a row
 AHEAD = 4  # parts that are read before the oldest is asked for
 log = logging.getLogger(__name__)
 
@@ -45,12 +47,26 @@ class Wanted:
         cut: threshold for two classes; the stored one when None.
         keep: columns to carry along, as `steps.data.keep` reads them.
         with_warnings: whether columns say in which columns a row is unlike training.
+        explain: how many of the columns are named that contribute most; 0 for none.
+        look: gets how many rows have been read, and of how many columns, before they are scored; it may refuse them.
     """
 
     out: Path
     cut: float | None = None
     keep: str = ""
     with_warnings: bool = False
+    explain: int = 0
+    look: Callable[[int, int], None] | None = None
+
+
+def explained(text: str) -> tuple[int, list[Problem]]:
+    """How many columns are to be named, 0 where the text is empty, and what is wrong with it."""
+    if not text.strip():
+        return 0, []
+    if text.strip().isascii() and text.strip().isdigit() and 0 < int(text) <= MOST_EXPLAINED:
+        return int(text), []
+    what = f"'explain' is not a whole number from 1 to {MOST_EXPLAINED}."
+    return 0, [Problem("explain_invalid", what, "explain", "Send how many columns are to be named, such as 5.")]
 
 
 def score_table(
@@ -85,14 +101,17 @@ def score_table(
 
 def _score(rows: Rows, where: str, scorer: Scorer, wanted: Wanted, take: Callable[[pa.RecordBatch], None]) -> Scored:
     """Score the rows part by part, some parts at the same time."""
-    noticed, n_done = Noticed(scorer.schema), 0
+    noticed, n_read, n_done = Noticed(scorer.schema), 0, 0
     carried = _carried(rows, where, scorer, wanted)
     left = iter(rows)
     with ThreadPoolExecutor(processors(), "score") as threads:
         waiting: deque[tuple[Part, Future[tuple[pa.RecordBatch, list[Notice]]]]] = deque()
         for part in chain(left, [None] * AHEAD):  # so many more turns at the end, for those that wait
             if part is not None:
-                waiting.append((part, threads.submit(_answer, scorer, part, where, wanted.cut)))
+                n_read += len(part)
+                if wanted.look is not None:
+                    wanted.look(n_read, len(rows.header))
+                waiting.append((part, threads.submit(_answer, scorer, part, where, wanted)))
                 if len(waiting) < AHEAD:
                     continue
             if not waiting:
@@ -116,18 +135,24 @@ def _score(rows: Rows, where: str, scorer: Scorer, wanted: Wanted, take: Callabl
     return Scored(n_done, rows.notices, noticed.all())
 
 
-def _answer(scorer: Scorer, part: Part, where: str, cut: float | None) -> tuple[pa.RecordBatch, list[Notice]]:
+def _answer(scorer: Scorer, part: Part, where: str, wanted: Wanted) -> tuple[pa.RecordBatch, list[Notice]]:
     """The answers (n_rows, 2 + n_classes) to a part, and what was noticed in it."""
-    found = scorer.answer_batch(part, cut) if isinstance(part, pa.RecordBatch) else None
-    if found is not None:
-        return found
-    answers, notices = scorer.answer(parts.frame_of(part), where, cut)
+    if isinstance(part, pa.RecordBatch) and not wanted.explain:
+        found = scorer.answer_batch(part, wanted.cut)
+        if found is not None:
+            return found
+    frame = parts.frame_of(part)
+    if wanted.explain:
+        answers, notices = scorer.answer_explained(frame, where, wanted.cut, wanted.explain)
+    else:
+        answers, notices = scorer.answer(frame, where, wanted.cut)
     return pa.RecordBatch.from_pandas(answers, preserve_index=False), notices
 
 
 def _carried(rows: Rows, where: str, scorer: Scorer, wanted: Wanted) -> list[str]:
     """Names of the columns that stand in front of the answers."""
     own = answer_names(scorer.schema)
+    own += explaining.names_of(min(wanted.explain, len(scorer.schema.columns))) if wanted.explain else []
     own += [f"warning_{code}" for code in OF_ROWS] if wanted.with_warnings else []
     names, problems = kept(wanted.keep, rows.header, own, where)
     if problems:

@@ -27,6 +27,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 import pyfunc
 from pyfunc import package
 from pyfunc.errors import Problem, TrainingRefusedError
+from pyfunc.explaining import usual
 from pyfunc.model import PACKAGE_ARTIFACT, signature
 from pyfunc.schema import InputSchema
 from steps import ingest, process, tracking
@@ -90,7 +91,8 @@ def train_into(run: StepRun, dataset: Dataset, options: Mapping[str, str]) -> Ca
         _log_out_of_fold(run, rows, scores, schema)
         compiled = search.compiled(settled.tried.pipeline)
         _tag_scorer(run, compiled)
-        model_uri = _log_model(settled, schema, plan, dataset.read_as, folder, compiled)
+        seen = usual(dataset.train, schema)
+        model_uri = _log_model(settled, schema, plan, dataset.read_as, folder, compiled, seen)
     stored["latency_ms"] = latency_ms
     run.metrics({**stored, "candidates": len(ranked), "rows": len(rows)})
     run.tags({tracking.MODEL: best.tried.model, tracking.MODEL_URI: model_uri, **_settled_tags(settled)})
@@ -242,16 +244,22 @@ def _log_out_of_fold(
 
 def _log_model(
     settled: Settled, schema: InputSchema, plan: SearchPlan, read_as: Mapping[str, Any], folder: Path,
-    compiled: Path | str,
+    compiled: Path | str, seen: Mapping[str, Any],
 ) -> str:  # fmt: skip
-    """Write the package and log it as an MLflow model; its URI. `compiled`: the folder of its plan, or why not."""
+    """Write the package and log it as an MLflow model; its URI.
+
+    `compiled` is the folder of its plan, or why there is none; `seen` what its explanations compare rows with.
+    """
     packaged = folder / "package"
     if isinstance(compiled, Path):
         compiled.rename(packaged)
     else:
         packaged.mkdir()
     plan_files = sorted(file.name for file in packaged.iterdir())
-    facts = {"model": settled.tried.model, "metric": plan.metric, "read_as": dict(read_as), **settled.facts()}
+    facts = {
+        "model": settled.tried.model, "metric": plan.metric, "read_as": dict(read_as), "usual": dict(seen),
+        **settled.facts(),
+    }  # fmt: skip
     if isinstance(compiled, str):
         facts["scorer_reason"] = compiled
     package.save(packaged, settled.tried.pipeline.read_bytes(), schema, settled.threshold, plan_files, **facts)

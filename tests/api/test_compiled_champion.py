@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
 
 from api import predict
@@ -112,3 +114,42 @@ def test_a_server_starts_without_the_libraries_that_train():
     ended = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
 
     assert ended.stdout.split() == []
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv"])
+def test_predictions_are_explained_on_request(client: httpx.Client, accept: str):
+    """The named columns, base and rest add up to the probability, however rows are sent and answers written."""
+    as_json = client.post("/predict?explain=2&keep=few", json=[ROW, ROW], headers={"Accept": accept})
+    table = pd.DataFrame([ROW, ROW]).to_csv(index=False)
+    headers = {"Content-Type": "text/csv", "Accept": accept}
+    as_csv = client.post("/predict?explain=2&keep=few", content=table, headers=headers)
+
+    found = []
+    for answer in (as_json, as_csv):
+        assert answer.status_code == 200, answer.text
+        if accept == "text/csv":
+            found.append(pd.read_csv(io.StringIO(answer.text)).to_dict("records"))
+        else:
+            found.append(answer.json()["predictions"])
+    assert found[0] == found[1]
+    for row in found[0]:
+        names = [f"explanation_{at}_contribution" for at in (1, 2)]
+        told = row["explanation_base"] + row["explanation_others"] + sum(row[name] for name in names)
+        assert told == pytest.approx(row["probability"], rel=0, abs=1e-9)
+        assert row["explanation_1_column"] in ROW
+        assert next(iter(row)) == "few"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [("explain=0", 422, "explain_invalid"), ("explain=x", 422, "explain_invalid"), ("explain=1", 413, "too_many_rows")],
+)
+def test_explanations_have_limits(client: httpx.Client, monkeypatch: pytest.MonkeyPatch, query, status, code):
+    """As everything has."""
+    monkeypatch.setattr(predict, "EXPLAINED_ROWS", 1)
+    table = pd.DataFrame([ROW, ROW]).to_csv(index=False)
+    for answer in (
+        client.post(f"/predict?{query}", json=[ROW, ROW]),
+        client.post(f"/predict?{query}", content=table, headers={"Content-Type": "text/csv"}),
+    ):
+        assert (answer.status_code, answer.json()["problems"][0]["code"]) == (status, code)
