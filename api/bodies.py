@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from api.problems import MediaTypeError, TooLargeError, TooSlowError
 from pyfunc.errors import FileRefusedError, Problem
@@ -58,12 +59,17 @@ async def read(request: Request, settings: Settings) -> bytes:
     kept: list[bytes] = []
     try:
         async with asyncio.timeout(IDLE_S) as limit:
-            async for piece in request.stream():
-                kept.append(piece)
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                kept.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    break
                 limit.reschedule(asyncio.get_running_loop().time() + IDLE_S)
     except TimeoutError as error:
         raise _too_slow() from error
-    return kept[0] if len(kept) == 2 and not kept[1] else b"".join(kept)  # noqa: PLR2004 (the usual: all, and the end)
+    return kept[0] if len(kept) == 1 else b"".join(kept)
 
 
 @asynccontextmanager

@@ -314,7 +314,10 @@ def _is_past(curve: Sequence[float], patience: int) -> bool:
 def probabilities_of(margins: Matrix) -> Matrix:
     """Probabilities (n_rows, n_classes) of margins (n_rows, n_classes), or (n_rows, 1) for the second of two."""
     if margins.shape[1] == 1:
-        second = 1 / (1 + np.exp(-np.clip(margins, -MOST_MARGIN, MOST_MARGIN)))
+        within = np.minimum(
+            np.maximum(margins, -MOST_MARGIN), MOST_MARGIN
+        )  # for one row `clip` takes five times as long
+        second = 1 / (1 + np.exp(-within))
         return np.hstack([1 - second, second])
     powers = np.exp(margins - margins.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
@@ -327,7 +330,7 @@ def elected(votes: Matrix, trees: int) -> Matrix:
 
 def sayings(scores: Matrix) -> Matrix:
     """Probabilities as features: the log odds of the second of two classes, or the logarithm of each."""
-    logs = np.log(np.clip(scores, LEAST_HEARD, 1))
+    logs = np.log(np.minimum(np.maximum(scores, LEAST_HEARD), 1))
     return logs[:, [1]] - logs[:, [0]] if scores.shape[1] == 2 else logs  # noqa: PLR2004
 
 

@@ -28,11 +28,11 @@ class Recalibration:
     def __call__(self, scores: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Probabilities (n_rows, n_classes), rows adding up to 1, from others of that shape."""
         if self.method == "temperature":
-            return probabilities_of(np.log(np.clip(scores, LEAST_SAID, 1)) / self.numbers[0])
+            return probabilities_of(np.log(np.minimum(np.maximum(scores, LEAST_SAID), 1)) / self.numbers[0])
         second = scores[:, 1]
         if self.method == "sigmoid":
             slope, intercept = self.numbers
-            within = np.clip(second, LEAST_SAID, 1 - LEAST_SAID)
+            within = np.minimum(np.maximum(second, LEAST_SAID), 1 - LEAST_SAID)
             return probabilities_of((slope * np.log(within / (1 - within)) + intercept)[:, np.newaxis])
         second = np.interp(second, *self.numbers)
         return np.column_stack([1 - second, second])
