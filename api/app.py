@@ -13,7 +13,7 @@ import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Response
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import experiments, invocations, models, pages, predict, problems, training, uploads
+from api import experiments, invocations, models, pages, predict, problems, promotion, training, uploads
 from api.champion import Champion, Versions
 from api.problems import NotReadyError, json_answer
 from api.requests import Envelope
@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
     )
     app.state.pages = pages.read()
     app.state.has_key = bool(settings.api_key)
-    for part in (predict, uploads, training, models, invocations, pages):
+    for part in (predict, uploads, training, models, promotion, invocations, pages):
         app.include_router(part.router)
     app.include_router(router)
     problems.install(app)

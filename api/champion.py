@@ -96,6 +96,7 @@ class Champion:
         self._failed: tuple[str, str] | None = None
         self._failed_at = 0.0
         self._stop = threading.Event()
+        self._looking = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="champion", daemon=True)
 
     def start(self) -> None:
@@ -120,6 +121,11 @@ class Champion:
 
     def look(self) -> None:
         """Compare the alias with what is loaded, once, and follow it."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
+        """One look at a time: two would load the same version twice."""
         try:
             found = MlflowClient().get_model_version_by_alias(self.name, CHAMPION)
         except MlflowException as error:
@@ -153,8 +159,8 @@ class Champion:
         self.problem, self._failed = None, None
         log.info("champion name=%s version=%s s=%.1f", self.name, version, time.perf_counter() - began)
         plan = loaded.scorer.package.plan
-        if plan is not None:
-            plan.warm()  # it answers meanwhile, only not as fast
+        if plan is not None:  # it answers meanwhile, only not as fast
+            threading.Thread(target=plan.warm, name="warm", daemon=True).start()
 
     def _watch(self) -> None:
         """Look until told to stop."""
