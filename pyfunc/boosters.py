@@ -6,6 +6,7 @@ They learn on the matrix of `pyfunc.codes.Codes`: float64 with NaN for what is m
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -332,6 +333,12 @@ def sayings(scores: Matrix) -> Matrix:
     """Probabilities as features: the log odds of the second of two classes, or the logarithm of each."""
     logs = np.log(np.minimum(np.maximum(scores, LEAST_HEARD), 1))
     return logs[:, [1]] - logs[:, [0]] if scores.shape[1] == 2 else logs  # noqa: PLR2004
+
+
+def saying(scores: Matrix) -> list[float]:
+    """`sayings` of one row (n_classes,): a few numbers are looked at one by one in a tenth of the time."""
+    logs = [math.log(min(max(score, LEAST_HEARD), 1.0)) for score in scores.tolist()]
+    return [logs[1] - logs[0]] if len(logs) == 2 else logs  # noqa: PLR2004
 
 
 def _two_columns(scores: Any) -> Matrix:

@@ -18,7 +18,7 @@ import numpy as np
 
 from pyfunc.compiled import machine
 from pyfunc.compiled.lightgbm_text import Grown
-from pyfunc.compiled.places import GREATER, LEAVES, Floats, NotAskedError, Places
+from pyfunc.compiled.places import GREATER, LEAVES, Floats, NotAskedError, Places, levels_of
 
 BLOCK = 512  # rows that are asked together
 MOST_LEAVES = 512  # of a tree on average: beyond that going down the tree takes less time
@@ -40,21 +40,27 @@ class Questions:
 
     def __init__(self, trees: Sequence[Grown], outputs: int, places: Places) -> None:
         self._run = machine.compiled(_sum_up, _smallest)
+        self._run_levels = machine.compiled(_sum_up_levels, _smallest_levels)
         self.outputs, self._places = outputs, places
-        if sum(len(tree.leaves) for tree in trees) > MOST_LEAVES * max(1, len(trees)):
+        levels = levels_of(trees, places)
+        left = sorted({*range(len(trees))} - {*levels.trees.tolist()})
+        if sum(len(trees[at].leaves) for at in left) > MOST_LEAVES * max(1, len(left)):
             raise NotAskedError("large trees")
         words = _Words()
-        for tree in trees:
+        for tree in (trees[at] for at in left):
             order, spans = _in_order(tree)
             words.begin(tree.leaves[order])
             for node, (first, last) in enumerate(spans):
                 words.rule_out(first, last, places.question(tree, node))
-        self._asked = words.arrays()
+        self._asked = np.array(left, dtype=np.int64), *words.arrays()
+        self._levels = levels.arrays()
 
     def sums(self, matrix: Floats) -> Floats:
         """Outputs (n_rows, n_outputs) for a matrix (n_rows, n_features)."""
         out = np.zeros((self.outputs, len(matrix)))
-        self._run(self._places.of_matrix(matrix), *self._asked, out)
+        places = self._places.of_matrix(matrix)
+        self._run(places, *self._asked, out)
+        self._run_levels(places, *self._levels, out)
         return out.T
 
 
@@ -64,7 +70,7 @@ class _Words:
     def __init__(self) -> None:
         self.words: list[int] = []  # of each tree
         self.values: list[Floats] = []
-        self._open: list[list[tuple[int, int, int, int, int]]] = []
+        self._open: list[dict[tuple[int, int, int, int], int]] = []
         self._sizes: list[int] = []
         self._listed: list[tuple[int, int, int, int, int]] = []
 
@@ -72,14 +78,15 @@ class _Words:
         """The next tree, with its leaves from left to right."""
         self._close()
         self.values.append(leaves)
-        self._open = [[] for _ in range(-(-len(leaves) // LEAVES))]
+        self._open = [{} for _ in range(-(-len(leaves) // LEAVES))]
 
     def rule_out(self, first: int, last: int, question: tuple[int, int, int, int]) -> None:
         """The leaves from one to before another, where the answer is yes."""
         for word in range(first // LEAVES, (last - 1) // LEAVES + 1):
             low, high = max(first - word * LEAVES, 0), min(last - word * LEAVES, LEAVES)
             kept = ~(((1 << (high - low)) - 1) << low) & (2**LEAVES - 1)
-            self._open[word].append((*question, kept))
+            asked = self._open[word]
+            asked[question] = asked.get(question, kept) & kept  # CatBoost's trees ask the same at all nodes of a level
 
     def _close(self) -> None:
         """Put the questions of the tree behind those before."""
@@ -87,7 +94,7 @@ class _Words:
             self.words.append(len(self._open))
         for asked in self._open:
             self._sizes.append(len(asked))
-            self._listed += asked
+            self._listed += [(*question, kept) for question, kept in asked.items()]
 
     def arrays(self) -> tuple[np.ndarray[Any, Any], ...]:
         """What `_sum_up` takes, from the questions' columns to the leaves' values."""
@@ -99,7 +106,7 @@ class _Words:
         trees = np.cumsum([0, *self.words])
         leaves = np.cumsum([0, *map(len, self.values)])[:-1]
         made = (np.array(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True))
-        return *made, starts, trees, leaves, np.concatenate(self.values)
+        return *made, starts, trees, leaves, np.concatenate([np.zeros(0), *self.values])
 
 
 def _in_order(tree: Grown) -> tuple[np.ndarray[Any, Any], list[tuple[int, int]]]:
@@ -121,8 +128,8 @@ def _in_order(tree: Grown) -> tuple[np.ndarray[Any, Any], list[tuple[int, int]]]
 
 
 def _sum_up(  # noqa: C901 (one loop for the compiler)
-    places: Any, column: Any, asked: Any, bound: Any, bits: Any, kept: Any, starts: Any, trees: Any, leaves: Any,
-    values: Any, out: Any,
+    places: Any, number: Any, column: Any, asked: Any, bound: Any, bits: Any, kept: Any, starts: Any, trees: Any,
+    leaves: Any, values: Any, out: Any,
 ) -> None:  # fmt: skip
     """Add the leaves that rows fall into to the outputs (n_outputs, n_rows); compiled by Numba."""
     everything, none, one, two = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0), np.uint64(1), np.uint64(2)
@@ -131,7 +138,7 @@ def _sum_up(  # noqa: C901 (one loop for the compiler)
     for begin in range(0, places.shape[1], BLOCK):
         size = min(BLOCK, places.shape[1] - begin)
         for tree in range(len(trees) - 1):
-            channel = tree % out.shape[0]
+            channel = number[tree] % out.shape[0]
             leaf[:size] = -1
             for word in range(trees[tree], trees[tree + 1]):
                 for row in range(size):
@@ -158,8 +165,40 @@ def _sum_up(  # noqa: C901 (one loop for the compiler)
                 out[channel, begin + row] += values[leaf[row]]
 
 
+def _sum_up_levels(
+    places: Any, number: Any, column: Any, asked: Any, bound: Any, bits: Any, starts: Any, leaves: Any, values: Any,
+    out: Any,
+) -> None:  # fmt: skip
+    """The same for trees of `pyfunc.compiled.places.Levels`."""
+    one = np.uint64(1)
+    leaf = np.empty(BLOCK, np.uint32)
+    for begin in range(0, places.shape[1], BLOCK):
+        size = min(BLOCK, places.shape[1] - begin)
+        for tree in range(len(number)):
+            channel, first = number[tree] % out.shape[0], leaves[tree]
+            leaf[:size] = 0
+            for at in range(starts[tree], starts[tree + 1]):
+                held = places[column[at], begin : begin + size]
+                if asked[at] == GREATER:
+                    most = np.uint16(bound[at])
+                    for row in range(size):
+                        leaf[row] = leaf[row] + leaf[row] + np.uint32(held[row] > most)
+                else:
+                    codes = bits[at]
+                    for row in range(size):
+                        is_in = (codes >> np.uint64(held[row])) & one
+                        leaf[row] = leaf[row] + leaf[row] + np.uint32(one - is_in)
+            for row in range(size):
+                out[channel, begin + row] += values[first + leaf[row]]
+
+
+def _smallest_levels() -> tuple[Any, ...]:
+    """Arguments of `_sum_up_levels` for one row and no tree."""
+    return np.zeros((1, 1), dtype=np.uint16), *levels_of([], Places([])).arrays(), np.zeros((1, 1))
+
+
 def _smallest() -> tuple[Any, ...]:
     """Arguments of `_sum_up` for one row and a tree without questions."""
     words = _Words()
     words.begin(np.zeros(1))
-    return np.zeros((1, 1), dtype=np.uint16), *words.arrays(), np.zeros((1, 1))
+    return np.zeros((1, 1), dtype=np.uint16), np.zeros(1, dtype=np.int64), *words.arrays(), np.zeros((1, 1))

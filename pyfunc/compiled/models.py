@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pyfunc.boosters import elected, probabilities_of, sayings
+from pyfunc.boosters import elected, probabilities_of, saying, sayings
 from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.engine import Engine
 from pyfunc.compiled.kernel import Questions
@@ -124,6 +124,8 @@ class Bag:
     def score_row(self, row: Floats) -> Floats:
         """The same for one row: all members at once."""
         trees = self._asked.descent
+        if trees is not None and self.said == MARGINS:
+            return trees.probabilities(row, self.members)
         said = (self._engine.row(row) if trees is None else trees.sums(row)).reshape(self.members, self.outputs)
         return np.asarray(self._probabilities(said).sum(axis=0) / self.members)
 
@@ -149,8 +151,8 @@ class Stack:
 
     def score_row(self, row: Floats) -> Floats:
         """The same for one row."""
-        said = [sayings(base.score_row(row)[np.newaxis])[0] for base in self.bases]
-        return self.top.score_row(np.concatenate([row, *said]))
+        said = [each for base in self.bases for each in saying(base.score_row(row))]
+        return self.top.score_row(np.concatenate([row, said]))
 
     def warm(self) -> None:
         """All of them."""

@@ -18,6 +18,7 @@ from pyfunc.compiled.lightgbm_text import CATEGORICAL, DEFAULT_LEFT, NAN_IS_MISS
 LEAVES = 64  # bits of a word
 MOST_CODES = LEAVES - 1  # of a column whose sets are words; the last bit is for what is none of the codes
 MOST_BOUNDS = 2**16 - 2  # of a column: places are 16 bits
+LEAST_LEVELS = 3  # of a tree that is worth to be asked level by level
 MISSING_KINDS = 12  # bits of a decision that tell what missing means
 GREATER, NOT_IN = 0, 1  # questions
 RIGHT, LEFT, ZERO, CODE, SET = 0, 1, 2, 3, 4  # where a gap goes: right, left, or wherever zero does; then codes
@@ -108,6 +109,70 @@ class Places:
             )
         column = self._number[feature, _gap(kind), 0]
         return column, GREATER, int(np.searchsorted(self.columns[column].bounds, tree.threshold[node])), 0
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Trees that ask the same at all nodes of a level, as CatBoost's do: the answers are the bits of a leaf's number.
+
+    Attributes:
+        trees: (n_trees,) their places among all trees.
+        columns, asked, bounds, bits: (n_questions,) one tree behind the other, from the root down.
+        starts: (n_trees + 1,) of the questions.
+        leaves: (n_trees,) where the values of each begin.
+        values: float64 of all leaves.
+    """
+
+    trees: Any
+    columns: Any
+    asked: Any
+    bounds: Any
+    bits: Any
+    starts: Any
+    leaves: Any
+    values: Floats
+
+    def arrays(self) -> tuple[Any, ...]:
+        """All of it, for machine code."""
+        return (
+            self.trees, self.columns, self.asked, self.bounds, self.bits, self.starts, self.leaves, self.values,
+        )  # fmt: skip
+
+
+def levels_of(trees: Sequence[Grown], places: Places) -> Levels:
+    """Those of the trees that are such ones."""
+    found = [(at, *level) for at, tree in enumerate(trees) if (level := _level_questions(tree, places)) is not None]
+    questions = list(zip(*(question for _, level, _ in found for question in level), strict=True)) or [()] * 4
+    kinds = (np.int64, np.uint8, np.uint64, np.uint64)
+    columns, asked, bounds, bits = (np.array(cells, dtype=kind) for cells, kind in zip(questions, kinds, strict=True))
+    values = [leaves for _, _, leaves in found]
+    return Levels(
+        np.array([at for at, _, _ in found], dtype=np.int64),
+        columns,
+        asked,
+        bounds,
+        bits,
+        np.cumsum([0, *(len(level) for _, level, _ in found)]),
+        np.cumsum([0, *map(len, values)])[:-1],
+        np.concatenate([np.zeros(0), *values]),
+    )
+
+
+def _level_questions(tree: Grown, places: Places) -> tuple[list[tuple[int, int, int, int]], Floats] | None:
+    """The question of each level, and the leaves from left to right; None where a level has several."""
+    asked: list[tuple[int, int, int, int]] = []
+    level = [0]
+    while level[0] >= 0 and len(tree.feature):
+        if min(level) < 0:
+            return None
+        questions = {places.question(tree, node) for node in level}
+        if len(questions) > 1:
+            return None
+        asked += questions
+        level = [int(child[node]) for node in level for child in (tree.left, tree.right)]
+    if len(asked) < LEAST_LEVELS or max(level) >= 0:
+        return None
+    return asked, tree.leaves[[-leaf - 1 for leaf in level]]
 
 
 def _columns(trees: Sequence[Grown]) -> list[Column]:
