@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from pyfunc.recalibration import Recalibration
 from pyfunc.texts import TextFeatures
 
-__all__ = ["Blend", "Calibrated", "Columns", "Matrix", "Recalibration", "smooth_columns"]
+__all__ = ["Blend", "Calibrated", "Columns", "Matrix", "Recalibration", "Within", "smooth_columns"]
 
 FEW_VALUES = 10  # a column with no more holds steps, and no curve is laid through them
 
@@ -100,6 +100,26 @@ class Matrix(BaseEstimator, TransformerMixin):
     def transform(self, frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The matrix."""
         return frame.to_numpy(dtype=np.float64)
+
+
+class Within(BaseEstimator, TransformerMixin):
+    """Standardised numbers, those that lie far out brought to a limit: waves of them would be noise.
+
+    Args:
+        limit: standard deviations.
+    """
+
+    def __init__(self, limit: float = 8.0) -> None:
+        self.limit = limit
+
+    def fit(self, matrix: np.ndarray[Any, Any], y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn's signature)
+        """Nothing is learned."""
+        self.n_features_in_ = matrix.shape[1]
+        return self
+
+    def transform(self, matrix: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The matrix (n_rows, n_features)."""
+        return np.clip(np.asarray(matrix, dtype=np.float64), -self.limit, self.limit)
 
 
 def smooth_columns(matrix: np.ndarray[Any, Any]) -> list[int]:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from pyfunc.compiled.features import Feature, Features
-from pyfunc.compiled.models import Bag, Curve, Linear, Model, Stack
+from pyfunc.compiled.models import Bag, Curve, Linear, Model, Stack, Waves
 from pyfunc.compiled.plan import Part, Plan
 from pyfunc.recalibration import Recalibration
 from pyfunc.texts import TextFeatures
 
 PLAN, ARRAYS = "plan.json", "plan.npz"
+WAVES = ("directions", "offsets", "weights", "intercept")  # arrays of `Waves`, in the order of its fields
 
 
 def save(plan: Plan, folder: Path) -> list[str]:
@@ -93,6 +94,9 @@ class _Writer:
             }  # fmt: skip
         if isinstance(model, Stack):
             return {"kind": "stack", "bases": [self.model(base) for base in model.bases], "top": self.model(model.top)}
+        if isinstance(model, Waves):
+            arrays = {name: self.array(getattr(model, name)) for name in WAVES}
+            return {"kind": "waves", "inner": self.model(model.inner), "limit": model.limit, **arrays}
         assert isinstance(model, Linear)
         curves = {
             str(at): {
@@ -134,6 +138,10 @@ class _Reader:
 
     def model(self, stated: Mapping[str, Any]) -> Model:
         """A classifier."""
+        if stated["kind"] == "waves":
+            inner = self.model(stated["inner"])
+            assert isinstance(inner, Linear)
+            return Waves(inner, stated["limit"], *(self.arrays[stated[name]] for name in WAVES))
         if stated["kind"] == "linear":
             curves = {int(at): self._curve(each) for at, each in stated["curves"].items()}
             tables = {int(at): self.arrays[name] for at, name in stated["tables"].items()}

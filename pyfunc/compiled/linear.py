@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import BSpline, PPoly
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import SplineTransformer
 
 from pyfunc.compiled.features import CATEGORY, HEAD, NUMBER, TEXT_NUMBER, Feature, Features
-from pyfunc.compiled.models import Curve, Linear
+from pyfunc.compiled.models import Curve, Linear, Waves
 from pyfunc.compiled.unfit import NotCompiledError
+from pyfunc.estimators import Within
 from pyfunc.schema import InputSchema
 from pyfunc.texts import MISSING, NO_LETTERS, REST
 
@@ -65,7 +67,7 @@ class _Asked:
 def of(
     before: list[tuple[str, Any]], classifier: Any, listed: Sequence[Feature], texts: Mapping[int, Any],
     schema: InputSchema,
-) -> tuple[Features, Linear]:  # fmt: skip
+) -> tuple[Features, Linear | Waves]:  # fmt: skip
     """A linear model and the matrix that it sees.
 
     Args:
@@ -78,7 +80,11 @@ def of(
     Raises:
         NotCompiledError: another classifier, or columns that are looked at together.
     """
-    last, splines = _parts(classifier)
+    if _is_of_waves(classifier):
+        matrix, inner = of(before, _Itself(classifier[0].n_features_in_), listed, texts, schema)
+        assert isinstance(inner, Linear)
+        return matrix, _waves(inner, *(step for _, step in classifier.steps))
+    last, splines = (classifier, {}) if isinstance(classifier, _Itself) else _parts(classifier)
     heads = {at: [REST, NO_LETTERS, MISSING, *features.heads_] for at, features in texts.items()}
     features = [_with_levels(each, schema, heads) for each in listed]
     is_text = [each.what in (CATEGORY, HEAD) for each in features]
@@ -96,6 +102,39 @@ def of(
             curves[at], own = _curve(asked, at, last.coef_, splines)
             intercept = intercept - own
     return Features(tuple(features), texts), Linear(intercept, curves, tables)
+
+
+class _Itself:
+    """In the place of a classifier: the matrix's own columns as margins."""
+
+    def __init__(self, width: int) -> None:
+        self.coef_ = np.eye(width)
+
+    def decision_function(self, matrix: Floats) -> Floats:
+        """The matrix (n_rows, width)."""
+        return matrix
+
+
+def _is_of_waves(classifier: Any) -> bool:
+    """Whether it is a logistic regression on random cosines."""
+    return isinstance(classifier, Pipeline) and [type(step) for _, step in classifier.steps] == [
+        Within,
+        RBFSampler,
+        LogisticRegression,
+    ]
+
+
+def _waves(inner: Linear, within: Within, sampler: RBFSampler, last: LogisticRegression) -> Waves:
+    """The cosines' scale goes into the weights."""
+    scale = (2.0 / sampler.n_components) ** 0.5
+    return Waves(
+        inner,
+        float(within.limit),
+        sampler.random_weights_,
+        sampler.random_offset_,
+        last.coef_.T * scale,
+        last.intercept_,
+    )
 
 
 def _parts(classifier: Any) -> tuple[Any, dict[int, tuple[Any, int]]]:

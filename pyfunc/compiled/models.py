@@ -20,6 +20,7 @@ from pyfunc.compiled.places import NotAskedError, Places
 
 SHARES, MARGINS = "shares", "margins"
 LEAST_ROWS = 256  # fewer are answered as fast row by row
+ROWS_OF_WAVES = 4096
 WAITED_FOR = 8192  # rows that are worth the second which it takes to make the trees ready for them
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -209,13 +210,55 @@ class Linear:
 
     def score(self, matrix: Floats) -> Floats:
         """Probabilities (n_rows, n_classes)."""
+        return probabilities_of(self.margins(matrix))
+
+    def margins(self, matrix: Floats) -> Floats:
+        """Margins (n_rows, n_margins)."""
         margins = np.tile(self.intercept, (len(matrix), 1))
         for at, curve in self.curves.items():
             margins += curve(matrix[:, at])
         for at, table in self.tables.items():
             codes = matrix[:, at]
             margins += table[np.where(np.isnan(codes), len(table) - 1, codes).astype(np.int64)]
-        return probabilities_of(margins)
+        return margins
+
+    def score_row(self, row: Floats) -> Floats:
+        """The same for one row."""
+        return np.asarray(self.score(row[np.newaxis])[0])
+
+    def warm(self) -> None:
+        """Tables are ready."""
+
+
+@dataclass(frozen=True)
+class Waves:
+    """Margins of cosines of sums of all columns.
+
+    Attributes:
+        inner: whose margins are what is summed up.
+        limit: that they are brought to where they are beyond it.
+        directions: (n_inner, n_cosines).
+        offsets: (n_cosines,).
+        weights: (n_cosines, n_margins).
+        intercept: (n_margins,).
+    """
+
+    inner: Linear
+    limit: float
+    directions: Floats
+    offsets: Floats
+    weights: Floats
+    intercept: Floats
+
+    def score(self, matrix: Floats) -> Floats:
+        """Probabilities (n_rows, n_classes)."""
+        found = np.empty((len(matrix), max(2, len(self.intercept))))
+        for start in range(0, len(matrix), ROWS_OF_WAVES):  # the cosines of many rows would fill the memory
+            part = slice(start, start + ROWS_OF_WAVES)
+            numbers = np.clip(self.inner.margins(matrix[part]), -self.limit, self.limit)
+            waves = np.cos(numbers @ self.directions + self.offsets)
+            found[part] = probabilities_of(waves @ self.weights + self.intercept)
+        return found
 
     def score_row(self, row: Floats) -> Floats:
         """The same for one row."""

@@ -8,12 +8,13 @@ from typing import Any
 
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
+from sklearn.kernel_approximation import RBFSampler
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
-from pyfunc.estimators import smooth_columns
-from steps.search.portfolio import BAGGED, FEATURES, SPLINES, STACK
+from pyfunc.estimators import Within, smooth_columns
+from steps.search.portfolio import BAGGED, FEATURES, SPLINES, STACK, WAVES
 
 NATIVE = "native"  # numbers and categories as they are, for learners that understand both and gaps in them
 SCALED = ("lr", "knn", "svm", "rbfsvm", "gpc", "mlp", "ridge", "lda", "qda", "nb")  # learn on standardised features
@@ -24,6 +25,7 @@ LEAST = {"learning_rate": 0.02, "eta": 0.02}
 # From PyCaret's 0.5 down: no split of two classes lowers the impurity by more.
 MOST = {"min_impurity_decrease": 1e-3}
 CALIBRATION_FOLDS = 3
+COSINES = 500
 KNOTS = 5  # of a spline, at quantiles
 
 
@@ -46,6 +48,10 @@ class Learner:
         if drawn.get(FEATURES) == SPLINES:
             pieces = SplineTransformer(n_knots=KNOTS, knots="quantile", extrapolation="constant")
             return make_pipeline(make_column_transformer((pieces, smooth_columns), remainder="passthrough"), estimator)
+        if drawn.get(FEATURES) == WAVES:
+            return make_pipeline(
+                Within(), RBFSampler(gamma="scale", n_components=COSINES, random_state=seed), estimator
+            )
         if hasattr(estimator, "predict_proba"):
             return estimator
         folds = StratifiedKFold(CALIBRATION_FOLDS, shuffle=True, random_state=seed)

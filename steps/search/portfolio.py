@@ -17,7 +17,7 @@ BAGGED = ("lightgbm", "xgboost", "catboost", "et", "rf")  # on the table's own n
 TOP = "top"  # the hyperparameter that names the bag on top of a stack
 STACK = "stack"  # a bag that sees besides what the best candidates say, out of fold
 FEATURES = "features"  # how a linear model sees a number: as it is, or in pieces
-PLAIN, SPLINES = "plain", "splines"
+PLAIN, SPLINES, WAVES = "plain", "splines", "waves"  # waves: cosines of random sums of all numbers, a kernel's features
 SMALL_LEAVES = 40  # rows for each row that a leaf must have: smaller tables need smaller leaves
 FEW_CLASSES = 10
 LEAVES_OF_MANY, LEAST_L2_OF_MANY = (
@@ -56,6 +56,7 @@ PORTFOLIO: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {},
         {FEATURES: SPLINES, "C": 0.3},
         {"C": 0.1},
+        {FEATURES: WAVES, "C": 300.0, "max_iter": 100},
     ),
     "et": (
         {"n_estimators": 100, "max_features": 0.7, "criterion": "entropy"},
@@ -86,6 +87,10 @@ ORDER = (
 # CatBoost's counts of labels in an order of the rows are what learns from categories of thousands of levels: with eight
 # columns of 5,000 levels (20,000 rows) log loss 0.536, LightGBM's 0.614 is the constant answer's.
 ORDER_OF_MANY_LEVELS = (("catboost", 2), *(one for one in ORDER if one != ("catboost", 2)))
+
+# Of many numbers and few rows a smooth model of all of them together says what trees do not: on `satellite` a blend
+# with it has a log loss of 0.219 in place of 0.224. Where most columns are categories it was of no use.
+ORDER_OF_NUMBERS = (*ORDER[:4], ("lr", 3), *ORDER[4:])
 
 _FOREST = {
     "n_estimators": ("choice", (100,)),

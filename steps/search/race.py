@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyfunc.cells import Kind
 from pyfunc.errors import Problem, TrainingRefusedError
 from pyfunc.estimators import Recalibration
 from pyfunc.schema import InputSchema
@@ -33,6 +34,7 @@ ALONE_FIRST = 3  # candidates before the first preparation where one worker does
 OVERTIME = 2.0  # times what a candidate may take it is ended: a single round can take longer than all that is left
 NO_LIMIT_S = 24 * 3600.0  # for a candidate where their number is given
 LIGHT_CELLS = 100_000  # of the table, a second of budget: larger ones leave no time for PyCaret's preprocessing
+MANY_NUMBERS, NEARLY_ALL = 8, 0.75  # columns of a table of numbers, and their share
 BLEND = "blend"
 BLEND_LIMIT_S = 60.0  # to put fitted candidates together; seconds are usual
 RACED = 0.88  # of the budget; blends, the plan of the chosen one and its last timing have the rest
@@ -91,6 +93,13 @@ class Search:
     def __post_init__(self) -> None:
         folds = table.folds_for(self.y)
         self.table = Table(self.y, folds, self.plan.seed, self.schema, self.plan.threshold, self.frame.head(1))
+
+    @property
+    def _is_of_numbers(self) -> bool:
+        """Whether the table has few rows and many numbers, and nearly nothing else."""
+        numbers = sum(column.kind is Kind.NUMBER for column in self.schema.columns)
+        is_small = len(self.y) < table.LARGE
+        return is_small and numbers >= MANY_NUMBERS and numbers >= NEARLY_ALL * len(self.schema.columns)
 
     @property
     def splits(self) -> list[Split]:
@@ -180,7 +189,9 @@ class Search:
 
     def _run(self, pool: Pool, tick: Callable[[float], None]) -> Iterator[Tried]:
         """Hand out, wait, tell; see the module."""
-        schedule = Schedule(self.plan, len(self.y), has_many_levels=self._has_many_levels)
+        schedule = Schedule(
+            self.plan, len(self.y), has_many_levels=self._has_many_levels, is_of_numbers=self._is_of_numbers
+        )
         deadline = None if self.plan.candidates else time.monotonic() + self.plan.budget_s * RACED
         unprepared = needs_pycaret(self.plan) if self._is_light() else []
         ready = {NATIVE}

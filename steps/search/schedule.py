@@ -13,7 +13,19 @@ from typing import Any
 
 from steps.records import SearchPlan
 from steps.search.learners import NATIVE, variant_of
-from steps.search.portfolio import BAGGED, ORDER, ORDER_OF_MANY_LEVELS, SPACES, STACK, STACKS, Spec, first
+from steps.search.portfolio import (
+    BAGGED,
+    FEATURES,
+    ORDER,
+    ORDER_OF_MANY_LEVELS,
+    ORDER_OF_NUMBERS,
+    SPACES,
+    STACK,
+    STACKS,
+    WAVES,
+    Spec,
+    first,
+)
 from steps.search.tuning import Space, Tuner
 
 WAVE = 4  # candidates that are chosen together where their number is given
@@ -46,11 +58,17 @@ class Schedule:
         plan: which learners, and what limits the search.
         rows: of the training table.
         has_many_levels: whether most of its columns are categories of very many levels.
+        is_of_numbers: whether it has few rows and many numbers.
     """
 
-    def __init__(self, plan: SearchPlan, rows: int, *, has_many_levels: bool = False) -> None:
+    def __init__(
+        self, plan: SearchPlan, rows: int, *, has_many_levels: bool = False, is_of_numbers: bool = False
+    ) -> None:
         self.plan = plan
-        self.opening_order = ORDER_OF_MANY_LEVELS if has_many_levels else ORDER
+        self.is_of_numbers = is_of_numbers
+        self.opening_order = (
+            ORDER_OF_MANY_LEVELS if has_many_levels else ORDER_OF_NUMBERS if is_of_numbers else ORDER
+        )  # fmt: skip
         self.stacks = list(enumerate(STACKS)) if plan.blend and rows >= STACK_ROWS else []
         self.waiting = self._opening()
         self.spaces: dict[str, Space] = dict(SPACES)
@@ -66,7 +84,10 @@ class Schedule:
         if self.plan.blend:
             known = {(spec.model, spec.number): spec for model in self.plan.models for spec in first(model)}
             return [known[one] for one in self.opening_order]
-        listed = [first(model) for model in self.plan.models]
+        listed = [
+            [spec for spec in first(model) if self.is_of_numbers or spec.hyperparameters.get(FEATURES) != WAVES]
+            for model in self.plan.models
+        ]
         return [specs[at] for at in range(max(map(len, listed))) for specs in listed if at < len(specs)]
 
     def add_spaces(self, spaces: Mapping[str, Space]) -> None:

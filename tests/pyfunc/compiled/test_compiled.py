@@ -122,9 +122,9 @@ def test_a_bag_answers_as_its_pipeline(learner, classes, tmp_path):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("features", ["plain", "splines"])
+@pytest.mark.parametrize("features", ["plain", "splines", "waves"])
 def test_a_linear_model_answers_as_its_pipeline(features, classes, tmp_path):
-    """Imputed, encoded and scaled by PyCaret, and laid through splines by scikit-learn."""
+    """Imputed, encoded and scaled by PyCaret, laid through splines or into random cosines by scikit-learn."""
     assert far(linear(labels(classes), C=0.5, features=features), tmp_path) <= SAME
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from steps.records import SearchPlan
 from steps.search.learners import NATIVE
 from steps.search.plan import AUTO
-from steps.search.portfolio import ORDER, SPACES, Spec
+from steps.search.portfolio import ORDER, ORDER_OF_NUMBERS, SPACES, Spec
 from steps.search.schedule import LEAST_S, MOST, PATIENCE, WAVE, Ended, Schedule, describe, needs_pycaret
 
 EVERYTHING = SearchPlan("roc_auc", AUTO, 60.0, 1, 0.5, blend=True)
@@ -56,6 +56,16 @@ def test_categories_of_very_many_levels_are_met_by_catboost_first():
 
     assert names(found)[:2] == [("catboost", 2), ORDER[0]]
     assert sorted(names(found)) == sorted(ORDER)
+
+
+def test_of_many_numbers_a_smooth_model_is_tried_too():
+    """Random cosines of all numbers; of other tables it is not, whether learners were named or not."""
+    found = names(drain(Schedule(EVERYTHING, ROWS, is_of_numbers=True), most=len(ORDER_OF_NUMBERS)))
+
+    assert tuple(found) == ORDER_OF_NUMBERS
+    assert ("lr", 3) in names(drain(Schedule(named("lr"), ROWS, is_of_numbers=True), most=4))
+    spec = drain(Schedule(named("lr"), ROWS), most=4)[3]
+    assert (spec.number, spec.how) == (4, "tuned")
 
 
 def test_what_is_not_prepared_yet_is_passed_over_and_comes_later():
