@@ -114,6 +114,74 @@ async function champion() {
   }
 }
 
+// The figures that both versions have, for somebody who is about to exchange them.
+function difference(now, next) {
+  const names = Object.keys(next.metrics).filter((name) => name.startsWith("test_") && !/_(low|high)$/.test(name) && name in (now ? now.metrics : {})).sort();
+  return names.map((name) => `${name.slice(5)}: ${bounded(now.metrics, name)} now, ${bounded(next.metrics, name)} then`).join("\n");
+}
+
+async function promote(next, now, button) {
+  const question = `Make version ${next.version} the champion${now ? ` in place of version ${now.version}` : ""}? Every client gets its answers at once.`;
+  if (!window.confirm([question, difference(now, next)].filter(Boolean).join("\n\n"))) return;
+  button.disabled = true;
+  show("moved", make("p", { class: "muted" }, "Checking that the version answers as it was evaluated…"));
+  try {
+    const moved = await askJson(`/models/${next.version}/promote`, { method: "POST" });
+    show("moved", note("ok", moved.reason), ...moved.warnings.map((warning) => note("warning", warning)));
+    await Promise.all([versions(), champion(), oneRow()]);
+  } catch (error) {
+    show("moved", ...refusal(problemsOf(error)));
+    button.disabled = false;
+  }
+}
+
+async function versions() {
+  try {
+    const { models: found } = await askJson("/models");
+    if (!found.length) return show("versions", make("p", { class: "muted" }, "No version is registered yet."));
+    const now = found.find((one) => one.aliases.includes("champion"));
+    const names = ["test_roc_auc", "test_log_loss"].filter((name) => found.some((one) => name in one.metrics));
+    show("versions", table([["Version"], ["Known as"], [""], ["Registered"], ["Decision"], ...names.map((name) => [name.slice(5), "figure"])],
+      found.map((one) => [`${one.version}`, one.aliases.join(", ") || "–",
+        one === now ? "" : make("button", { class: "quiet", type: "button", onclick: (event) => promote(one, now, event.target) }, `Make ${one.version} champion`),
+        new Date(one.created_at_ms).toLocaleString(), make("span", { title: one.reason || "" }, (one.decision || "–").replaceAll("_", " ")),
+        ...names.map((name) => bounded(one.metrics, name))])));
+  } catch (error) {
+    show("versions", ...refusal(problemsOf(error)));
+  }
+}
+
+// One field for each column that the champion reads, filled with an example.
+async function oneRow() {
+  try {
+    const [schema, api] = await Promise.all([askJson("/schema"), askJson("/openapi.json")]);
+    const example = api.paths["/predict"].post.requestBody.content["application/json"].example[0];
+    show("fields", ...schema.columns.map((column, at) => {
+      const id = `field-${at}`;
+      const value = example[column.name] ?? "";
+      const isChoice = column.kind === "category" && column.categories.length <= 50;
+      const input = isChoice
+        ? make("select", { id }, make("option", { value: "" }, ""), ...column.categories.map((text) => make("option", text === value ? { selected: "" } : {}, text)))
+        : make("input", { id, value: String(value), autocomplete: "off" });
+      input.dataset.column = column.name;
+      const range = column.minimum === null ? "" : ` from ${column.minimum} to ${column.maximum} in training`;
+      return make("div", { class: "field" }, make("label", { for: id }, column.name), input, make("p", { class: "hint" }, `${column.kind}${range}`));
+    }));
+    $("row-section").hidden = false;
+  } catch {
+    $("row-section").hidden = true; // without a champion there is nothing to ask; its own section says why
+  }
+}
+
+function explained(answer) {
+  const rows = [];
+  for (let at = 1; `explanation_${at}_column` in answer; at += 1)
+    rows.push([answer[`explanation_${at}_column`], figure(answer[`explanation_${at}_contribution`])]);
+  rows.push(["all other columns", figure(answer.explanation_others)]);
+  return table([[`What makes it ${answer.prediction}`], ["Adds to the probability", "figure"]],
+    [["as rows usually have it", figure(answer.explanation_base)], ...rows, ["together", figure(answer.probability)]]);
+}
+
 async function jobs() {
   try {
     const { jobs: found } = await askJson("/jobs");
@@ -177,8 +245,8 @@ async function watch(id) {
       if (mine !== watched) return;
       showJob(job);
       if (FINAL.includes(job.status)) {
-        await Promise.all([jobs(), champion()]);
-        setTimeout(champion, 4 * POLL_MS); // a new champion is loaded within seconds
+        await Promise.all([jobs(), champion(), versions()]);
+        setTimeout(() => Promise.all([champion(), oneRow()]), 4 * POLL_MS); // a new champion is loaded within seconds
         return;
       }
     } catch (error) {
@@ -200,7 +268,20 @@ async function cancel(id, button) {
 onSubmit("key-form", "champion", async () => {
   sessionStorage.setItem("key", $("key").value);
   $("key-form").hidden = true;
-  await Promise.all([champion(), jobs()]);
+  await Promise.all([champion(), jobs(), versions(), oneRow()]);
+});
+
+onSubmit("row-form", "row-answer", async (form) => {
+  const row = {};
+  for (const input of form.querySelectorAll("[data-column]")) row[input.dataset.column] = input.value === "" ? null : input.value;
+  const said = await askJson("/predict?explain=5", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify([row]) });
+  const [answer] = said.predictions;
+  const classes = Object.keys(answer).filter((name) => name.startsWith("probability_"));
+  show("row-answer",
+    note("ok", `${answer.prediction}, with a probability of ${figure(answer.probability)}, says version ${said.model.version}.`),
+    ...said.warnings.map((warning) => note("warning", warning.what)),
+    table([["Class"], ["Probability", "figure"]], classes.map((name) => [name.slice("probability_".length), figure(answer[name])])),
+    explained(answer));
 });
 
 onSubmit("upload-form", "dataset", async (form) => {
@@ -237,3 +318,5 @@ onSubmit("predict-form", "answers", async () => {
 
 champion();
 jobs();
+versions();
+oneRow();
