@@ -233,7 +233,7 @@ def test_results_inside_of_a_wave_wait_for_its_end():
 
     assert schedule.next(None, READY) is None
     schedule.tell(Ended(first[1], 0.5, 1.0))
-    assert names([schedule.next(None, READY)]) == [("lr", 3)]
+    assert names([schedule.next(None, READY)]) == [("lr", 4)]
     assert [one.spec.number for one in schedule.ended] == [0, 1, 2]
 
 
