@@ -39,7 +39,7 @@ def repeat(source: Path, rows: int, out: Path) -> int:
     return count * times
 
 
-def usual(model: str, data: str, out: str) -> None:
+def usual(model: str, data: str, out: str, target: str) -> None:
     """Chunks of pandas through the pipeline; runs in a process of its own, prints seconds and peak MiB."""
     with warnings.catch_warnings(action="ignore"):
         import pandas as pd  # noqa: PLC0415
@@ -48,7 +48,7 @@ def usual(model: str, data: str, out: str) -> None:
         pipeline = load_model(model, verbose=False)
         began, is_first = time.perf_counter(), True
         for chunk in pd.read_csv(data, chunksize=CHUNK):
-            scores = pipeline.predict_proba(chunk)
+            scores = pipeline.predict_proba(chunk.drop(columns=target))
             pd.DataFrame(scores).to_csv(out, mode="w" if is_first else "a", header=is_first, index=False)
             is_first = False
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -81,9 +81,9 @@ def main(folder: Path, rows: tuple[int, ...], budget: int, cores: str, out: Path
         stock(folder, place)
         data, answers = place / "rows.csv", place / "answers.csv"
         n_rows = repeat(folder / "test.csv", USUAL_ROWS, data)
-        code = (
-            f"from tests.bench.scoring import usual; usual({str(place / 'stock')!r}, {str(data)!r}, {str(answers)!r})"
-        )
+        target = (folder / "target.txt").read_text().strip()
+        given = (*map(str, (place / "stock", data, answers)), target)
+        code = f"from tests.bench.scoring import usual; usual(*{given!r})"
         said = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
         ).stdout  # fmt: skip
