@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from api.supervisor import Supervisor
 from steps.settings import Settings
 
 PACKED_FROM = 64 * 1024  # bytes of an answer, for clients that accept gzip; less is not worth its time
+SWITCH_S = 0.001  # after which a thread that computes lets others in: a request waits for a model that is being loaded
 THREADS_THAT_WAIT = 40  # for the store and for files
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["server"])
@@ -68,6 +70,7 @@ def _lifespan(settings: Settings, supervisor: Supervisor) -> Any:
         slots = Slots(settings.max_requests)
         serving = Serving(settings, champion, Versions(champion), supervisor, slots, experiments.own(), scoring)
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS_THAT_WAIT
+        sys.setswitchinterval(SWITCH_S)
         champion.start()
         supervisor.start()
         yield {"serving": serving}

@@ -155,12 +155,12 @@ class Champion:
             cause = f"{type(error.__cause__).__name__}" if error.__cause__ else error.problems[0].code
             log.error("champion not loaded name=%s version=%s cause=%s", self.name, version, cause)  # noqa: TRY400
             return
+        plan = loaded.scorer.package.plan
+        if plan is not None:
+            plan.warm()  # before it answers: this takes a second or more, in which others would have to wait for Python
         self.current = loaded
         self.problem, self._failed = None, None
         log.info("champion name=%s version=%s s=%.1f", self.name, version, time.perf_counter() - began)
-        plan = loaded.scorer.package.plan
-        if plan is not None:  # it answers meanwhile, only not as fast
-            threading.Thread(target=plan.warm, name="warm", daemon=True).start()
 
     def _watch(self) -> None:
         """Look until told to stop."""

@@ -57,6 +57,7 @@ class _Asked:
                     trees = grown(gzip.decompress(bag.packed).decode())
                     places, outputs = Places(trees), bag.members * bag.outputs
                     self.descent, self.questions = Descent(trees, outputs, places), Questions(trees, outputs, places)
+                    places.forget()
                 except (NotAskedError, NoMachineError) as why:
                     self.descent, self._is_refused = None, True
                     log.info("trees are left to their library: %s", str(why) or "Numba is not installed")

