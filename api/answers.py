@@ -116,7 +116,8 @@ class Written:
     def __init__(self, kind: str, loaded: Loaded, request_id: str) -> None:
         self.out = Path(NAMES[kind])
         self._kind, self._loaded, self._request_id = kind, loaded, request_id
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed when it is sent)
+        # A file in everything that is asked of it, which Python's types do not say; closed when it is sent
+        self._file = cast("BinaryIO", tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
         self._begin()
 
     def __enter__(self) -> Self:
@@ -128,8 +129,7 @@ class Written:
 
     def begin(self) -> None:
         """Forget what was taken."""
-        self._file.seek(0)
-        self._file.truncate()
+        answer_files.start_over(self._writer, self._file)
         self._begin()
 
     def take(self, answers: pa.RecordBatch) -> None:
@@ -155,7 +155,7 @@ class Written:
         if self._kind == JSON:
             said = json_bytes({"request_id": self._request_id, "model": self._loaded.facts})
             self._file.write(said[:-1] + b',"predictions":[')
-        self._writer = answer_files.writer(self.out, cast("BinaryIO", self._file))
+        self._writer = answer_files.writer(self.out, self._file)
 
     def _pieces(self) -> Iterator[bytes]:
         """The file, read in threads."""

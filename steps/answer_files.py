@@ -50,6 +50,17 @@ def writer(out: Path, file: BinaryIO) -> Writer:
     return _Lines(file, _csv_line, _csv_header)
 
 
+def start_over(before: Writer, file: BinaryIO) -> None:
+    """Empty the file of a writer whose answers count for nothing.
+
+    It is closed first: packed CSV and Parquet have an end, which would otherwise be written when the writer is gone,
+    into what comes after it.
+    """
+    before.close()
+    file.seek(0)
+    file.truncate()
+
+
 def is_writable(column: pa.DataType, out: Path) -> bool:
     """Whether a column of a type can be written in a format; text has no form for bytes and nested columns."""
     return out.name.endswith(PARQUET) or not (

@@ -120,14 +120,14 @@ class _Written:
 
     def __init__(self, out: Path, file: BinaryIO) -> None:
         self._out, self._file = out, file
+        self._writer = answer_files.writer(out, file)
         self._began = self._told = time.monotonic()
         self._done = 0
 
     def begin(self, rows: Rows) -> Callable[[pa.RecordBatch], None]:
         """What takes the answers to some rows, from the first on."""
         with writing(self._out):
-            self._file.seek(0)
-            self._file.truncate()
+            answer_files.start_over(self._writer, self._file)
         self._rows, self._done, self._writer = rows, 0, answer_files.writer(self._out, self._file)
         return self._take
 

@@ -24,7 +24,7 @@ from pyfunc.errors import FileRefusedError, ModelUnavailableError, SchemaMismatc
 from pyfunc.model import PACKAGE_ARTIFACT, signature
 from pyfunc.schema import Column, InputSchema, Target
 from steps import parts, score, tracking
-from steps.data import parquet_rows, text_rows, text_source
+from steps.data import parquet_rows, readers, text_rows, text_source
 from steps.loading import load
 
 SCHEMA = InputSchema(
@@ -352,3 +352,21 @@ def test_a_refused_command_exits_three(store, tmp_path):
     assert ended.returncode == 3
     assert ended.stdout == ""
     assert "refused [file_missing]" in ended.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet", "out.jsonl"])
+def test_answers_that_count_for_nothing_leave_nothing_behind(name):
+    """Where only its end shows that a file has to be read as a whole, the answers begin again in an empty file."""
+    file = io.BytesIO()
+    written = score._Written(Path(name), file)
+    rows = parts.Whole(readers.read(b"x\n1\n", "rows.csv"))
+    written.begin(rows)(pa.RecordBatch.from_pydict({"x": list(range(200_000))}))
+    written.begin(rows)(pa.RecordBatch.from_pydict({"x": [1, 2]}))
+    written.end()
+    content = file.getvalue()
+
+    if name.endswith(".parquet"):
+        assert pa.parquet.read_table(io.BytesIO(content)).to_pydict() == {"x": [1, 2]}
+    else:
+        text = gzip.decompress(content) if name.endswith(".gz") else content
+        assert text == (b'{"x": 1}\n{"x": 2}\n' if name.endswith(".jsonl") else b"x\n1\n2\n")
