@@ -14,7 +14,7 @@ import numpy as np
 
 from pyfunc.cells import Kind
 from pyfunc.columns import MISSING, Cell, Coded, Column
-from pyfunc.plain import Cells, Read, Reader
+from pyfunc.plain import Cells, Read, Reader, is_writable
 from pyfunc.scalars import BOOLEAN_TEXT, DATE_TEXT, EXACT_INTEGER, moment_of
 from pyfunc.schema import Column as Described
 from pyfunc.schema import InputSchema, Notice, hands_on, row_notice
@@ -163,6 +163,4 @@ def _notice(code: str, column: Described, mask: Any, schema: InputSchema) -> Not
 
 def _is_text(text: str) -> bool:
     """Not blank, and nothing that UTF-8 cannot write."""
-    if not text or text.isspace():
-        return False
-    return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
+    return bool(text) and not text.isspace() and is_writable(text)

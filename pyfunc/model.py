@@ -89,15 +89,8 @@ class Scorer:
         Raises:
             SchemaMismatchError: rows or threshold that do not fit.
         """
-        problems = threshold_problems(self.schema, threshold)
-        try:
-            enforced, notices = self.schema.enforce(frame, where)
-        except SchemaMismatchError as error:
-            raise SchemaMismatchError(*error.problems, *problems) from error
-        if problems:
-            raise SchemaMismatchError(*problems)
-        scores = self._scores(enforced)
-        answers = answers_of(scores, self.schema, self._cut(threshold))
+        enforced, notices = self._enforced(frame, where, threshold)
+        answers = answers_of(self._scores(enforced), self.schema, self._cut(threshold))
         answers.index = frame.index
         return answers, notices
 
@@ -167,13 +160,23 @@ class Scorer:
             The answers, and behind them `explaining.names_of`: base, the columns and what they contribute, the others'
             sum. Base and contributions add up to the probability.
         """
-        answers, notices = self.answer(frame, where, threshold)
-        enforced, _ = self.schema.enforce(frame, where)
-        labels = self.schema.target.labels().tolist()
-        chosen = [labels.index(label) for label in answers["prediction"]]
+        enforced, notices = self._enforced(frame, where, threshold)
+        scores, cut = self._scores(enforced), self._cut(threshold)
+        chosen = decide(scores, self.schema, cut).tolist()
         explained = explaining.explain(enforced, chosen, self.usual, self._mixer)
         told = explaining.columns_of(explained, self.schema.names, min(largest, len(self.schema.columns)))
-        return pd.concat([answers, pd.DataFrame(told, index=answers.index)], axis=1), notices
+        return pd.DataFrame({**answer_columns(scores, self.schema, cut), **told}, index=frame.index), notices
+
+    def _enforced(self, frame: pd.DataFrame, where: str, threshold: float | None) -> tuple[pd.DataFrame, list[Notice]]:
+        """The rows as the model takes them, and what was noticed; all that is wrong with them and the threshold."""
+        problems = threshold_problems(self.schema, threshold)
+        try:
+            enforced, notices = self.schema.enforce(frame, where)
+        except SchemaMismatchError as error:
+            raise SchemaMismatchError(*error.problems, *problems) from error
+        if problems:
+            raise SchemaMismatchError(*problems)
+        return enforced, notices
 
     def _mixer(self, frame: pd.DataFrame) -> explaining.Mixer:
         """What scores rows mixed from an enforced frame's; see `explaining.explain`."""

@@ -103,8 +103,8 @@ class Reader:
     def _texts(self, codes: Any, texts: Sequence[str]) -> Read | None:
         """Texts of a category or a text column."""
         blank = np.array([*(not text or text.isspace() for text in texts), True])
-        if not all(text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text) for text in texts):
-            return None  # what UTF-8 cannot write
+        if not all(map(is_writable, texts)):
+            return None
         kept = np.where(blank[codes], MISSING, codes)
         known = np.array([*(self.kind is Kind.TEXT or text in self.categories for text in texts), True])
         gaps = kept == MISSING
@@ -135,6 +135,11 @@ class Reader:
             return Read(values, np.isnan(values) & ~strange, strange)
         codes, texts = pd.factorize(series)
         return self._texts(codes, [str(text) for text in texts])
+
+
+def is_writable(text: str) -> bool:
+    """Whether UTF-8 can write a text: JSON may hold halves of characters."""
+    return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _unwrapped(cells: pa.Array) -> pa.Array:

@@ -16,7 +16,7 @@ import numpy as np
 from pyfunc.boosters import MOST_MARGIN
 from pyfunc.compiled import machine
 from pyfunc.compiled.lightgbm_text import WORD, Grown
-from pyfunc.compiled.places import CODE, GREATER, LEFT, MOST_CODES, SET, ZERO, Floats, NotAskedError, Places, levels_of
+from pyfunc.compiled.places import CODE, GREATER, LEFT, MOST_CODES, SET, ZERO, Floats, NotAskedError, Places
 
 GROUP = 8  # trees at a time
 FIELD = 16  # bits of a packed field: column, question, left, right
@@ -41,7 +41,7 @@ class Descent:
         self.outputs = outputs
         if any(2 * len(tree.leaves) > MOST for tree in trees) or len(places.columns) > MOST:
             raise NotAskedError("large trees")
-        levels = levels_of(trees, places)
+        levels = places.levels
         is_left = np.ones(len(trees), dtype=bool)
         is_left[levels.trees] = False
         depths = np.array([max(1, _depth(tree)) if alone else -1 for tree, alone in zip(trees, is_left, strict=True)])
@@ -199,4 +199,4 @@ def _smallest() -> tuple[Any, ...]:
     columns = none, none, np.zeros(0), ends, none, ends
     groups = np.arange(GROUP), np.zeros(GROUP, dtype=np.int64)
     trees = np.zeros((GROUP, 2), dtype=np.uint64), *groups, ends, ends, ends, np.zeros(1)
-    return np.zeros(1), *columns, *trees, *levels_of([], Places([])).arrays(), np.zeros(1)
+    return np.zeros(1), *columns, *trees, *Places([]).levels.arrays(), np.zeros(1)

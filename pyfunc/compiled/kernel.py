@@ -18,7 +18,7 @@ import numpy as np
 
 from pyfunc.compiled import machine
 from pyfunc.compiled.lightgbm_text import Grown
-from pyfunc.compiled.places import GREATER, LEAVES, Floats, NotAskedError, Places, levels_of
+from pyfunc.compiled.places import GREATER, LEAVES, Floats, NotAskedError, Places
 
 BLOCK = 512  # rows that are asked together
 MOST_LEAVES = 512  # of a tree on average: beyond that going down the tree takes less time
@@ -42,7 +42,7 @@ class Questions:
         self._run = machine.compiled(_sum_up, _smallest)
         self._run_levels = machine.compiled(_sum_up_levels, _smallest_levels)
         self.outputs, self._places = outputs, places
-        levels = levels_of(trees, places)
+        levels = places.levels
         left = sorted({*range(len(trees))} - {*levels.trees.tolist()})
         if sum(len(trees[at].leaves) for at in left) > MOST_LEAVES * max(1, len(left)):
             raise NotAskedError("large trees")
@@ -194,7 +194,7 @@ def _sum_up_levels(
 
 def _smallest_levels() -> tuple[Any, ...]:
     """Arguments of `_sum_up_levels` for one row and no tree."""
-    return np.zeros((1, 1), dtype=np.uint16), *levels_of([], Places([])).arrays(), np.zeros((1, 1))
+    return np.zeros((1, 1), dtype=np.uint16), *Places([]).levels.arrays(), np.zeros((1, 1))
 
 
 def _smallest() -> tuple[Any, ...]:

@@ -81,6 +81,7 @@ class Places:
         starts = np.cumsum([0, *(len(tree.feature) for tree in trees)]).tolist()
         self._first = {id(tree): start for tree, start in zip(trees, starts, strict=False)}
         self._questions = self._all_questions(trees)
+        self.levels = _levels_of(trees, self)
 
     def of_matrix(self, matrix: Floats) -> np.ndarray[Any, np.dtype[np.uint16]]:
         """Places (n_columns, n_rows) of a matrix (n_rows, n_features)."""
@@ -166,7 +167,7 @@ class Levels:
         )  # fmt: skip
 
 
-def levels_of(trees: Sequence[Grown], places: Places) -> Levels:
+def _levels_of(trees: Sequence[Grown], places: Places) -> Levels:
     """Those of the trees that are such ones."""
     found = [(at, *level) for at, tree in enumerate(trees) if (level := _level_questions(tree, places)) is not None]
     questions = list(zip(*(question for _, level, _ in found for question in level), strict=True)) or [()] * 4

@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import psutil
 
+from pyfunc.compiled.plan import processors
 from steps.search import workers
 from steps.search.outcome import TIME_LIMIT, Outcome
 
@@ -144,7 +145,7 @@ class Pool:
 
 def cores() -> int:
     """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors()
 
 
 def _end(process: ForkServerProcess) -> None:
