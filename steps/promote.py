@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import click
 import mlflow
-import pandas as pd
 from mlflow.entities.model_registry import ModelVersion as RegisteredVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -74,8 +73,7 @@ def promote_into(
     if problems:
         raise TrainingRefusedError(*problems)
     run.params({"evaluation": evaluation.run_id, "promote": mode, "name": name, "margin": margin})
-    with tracking.scratch() as folder:
-        stored = pd.read_parquet(tracking.artifact(evaluation.run_id, tracking.PREDICTIONS, str(folder)))
+    stored = tracking.frame(evaluation.run_id, tracking.PREDICTIONS)
     reload.require_same(evaluation.model_uri, stored.filter(like="probability_"), evaluation.dataset_run_id)
     client = MlflowClient()
     if champion_version(name) != evaluation.champion_version:

@@ -65,7 +65,7 @@ def probabilities(model_uri: str, dataset_run_id: str) -> pd.DataFrame:
             what = f"The logged model did not answer in a fresh process ({code})."
             fix = "See this run's output; the registry was not changed. Train again, or take another version."
             raise GateNotPassedError(Problem("reload_failed", what, "model", fix))
-        return pd.read_parquet(out)
+        return tracking.read_parquet(out)
 
 
 def require_same(model_uri: str, expected: pd.DataFrame, dataset_run_id: str) -> None:

@@ -177,11 +177,10 @@ def _has_rows(own: Kept) -> bool:
 
 def _predictions(own: Kept) -> pd.DataFrame | None:
     """The evaluation's answers by row of the test file; None where they are gone."""
-    with tracking.scratch() as folder:
-        try:
-            return pd.read_parquet(tracking.artifact(own.run_id, tracking.PREDICTIONS, str(folder)))
-        except (ModelUnavailableError, OSError):
-            return None
+    try:
+        return tracking.frame(own.run_id, tracking.PREDICTIONS)
+    except (ModelUnavailableError, OSError):
+        return None
 
 
 def _said(

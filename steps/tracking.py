@@ -22,7 +22,10 @@ from typing import Any
 
 import mlflow
 import mlflow.artifacts
+import pandas as pd
 import psutil
+import pyarrow as pa
+import pyarrow.parquet
 from mlflow.entities import Run, RunStatus, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -252,6 +255,27 @@ def artifact(run_id: str, path: str, folder: str) -> Path:
         raise ModelUnavailableError(
             Problem("artifact_missing", what, f"run {run_id}", "Give the id of a run that finished.")
         ) from error
+
+
+def frame(run_id: str, path: str) -> pd.DataFrame:
+    """A Parquet artifact of a run as a frame.
+
+    Raises:
+        ModelUnavailableError: as `artifact`.
+        OSError, pyarrow.ArrowException: bytes that are no Parquet.
+    """
+    with scratch() as folder:
+        return read_parquet(artifact(run_id, path, str(folder)))
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file of ours, opened by Arrow.
+
+    pandas hands its reader a file of Python's, whose end a thread of Arrow's asks Python for; where Python is ending
+    that aborts the process (apache/arrow#34314, #50482), and a step that did its work would count as failed.
+    """
+    with pa.parquet.ParquetFile(path) as file:
+        return file.read().to_pandas()
 
 
 @contextmanager

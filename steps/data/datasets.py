@@ -113,9 +113,7 @@ def load(run_id: str) -> Dataset:
     run = _targeted(run_id)
     found = run.info.run_id
     schema = load_schema(found)
-    with tracking.scratch() as folder:
-        train = pd.read_parquet(tracking.artifact(found, tracking.TRAIN_FRAME, str(folder)))
-        test = pd.read_parquet(tracking.artifact(found, tracking.TEST_FRAME, str(folder)))
+    train, test = (tracking.frame(found, each) for each in (tracking.TRAIN_FRAME, tracking.TEST_FRAME))
     hashes = run.data.tags[tracking.TRAIN_SHA256], run.data.tags[tracking.TEST_SHA256]
     return dataset_of(found, schema, train, test, _load_checks(found), *hashes, _load_shared(found), _read_as(found))
 

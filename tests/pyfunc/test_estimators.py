@@ -57,7 +57,7 @@ SCORE = """
 import sys
 import cloudpickle, numpy as np, pandas as pd
 model = cloudpickle.loads(open(sys.argv[1], "rb").read())
-np.save(sys.argv[2], model.predict_proba(pd.read_parquet(sys.argv[3])))
+np.save(sys.argv[2], model.predict_proba(pd.read_pickle(sys.argv[3])))
 """
 
 
@@ -69,9 +69,9 @@ def test_a_recalibrated_blend_answers_the_same_in_a_fresh_process(recalibration,
     preprocessing = make_pipeline(Columns(), Matrix()).fit(frame)
     fitted = [LogisticRegression(C=c).fit(preprocessing.transform(frame), y) for c in (0.01, 10)]
     model = Calibrated(Blend([(preprocessing, [(0.25, fitted[0]), (0.75, fitted[1])])]), recalibration)
-    file, rows, out = tmp_path / "model.pkl", tmp_path / "rows.parquet", tmp_path / "out.npy"
+    file, rows, out = tmp_path / "model.pkl", tmp_path / "rows.pkl", tmp_path / "out.npy"
     file.write_bytes(cloudpickle.dumps(model))
-    frame.to_parquet(rows)
+    frame.to_pickle(rows)
 
     project = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", SCORE, file, out, rows], check=True, cwd=project)
