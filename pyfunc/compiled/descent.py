@@ -8,26 +8,27 @@ bytes: what it compares with, and packed into one number its column, its questio
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pyfunc.boosters import MOST_MARGIN
 from pyfunc.compiled import machine
-from pyfunc.compiled.lightgbm_text import WORD, Grown
-from pyfunc.compiled.places import CODE, GREATER, LEFT, MOST_CODES, SET, ZERO, Floats, NotAskedError, Places
+from pyfunc.compiled.forest import Floats, Forest, Ints
+from pyfunc.compiled.lightgbm_text import WORD
+from pyfunc.compiled.places import CODE, GREATER, LEFT, MOST_CODES, SET, ZERO, Asked, NotAskedError, Places
 
 GROUP = 8  # trees at a time
 FIELD = 16  # bits of a packed field: column, question, left, right
 MOST = 2**16  # columns, and nodes and leaves of a tree
+ONE_LEAF = (1 << 2 * FIELD) + (1 << 3 * FIELD)  # a node that leads to a leaf both ways
 
 
 class Descent:
     """Trees to go down.
 
     Args:
-        trees: of a model file.
+        forest: the trees.
         outputs: channels, over which the trees take turns.
         places: of these trees.
 
@@ -35,28 +36,35 @@ class Descent:
         NotAskedError: trees that are too large.
     """
 
-    def __init__(self, trees: Sequence[Grown], outputs: int, places: Places) -> None:
+    def __init__(self, forest: Forest, outputs: int, places: Places) -> None:
         self._run = machine.compiled(_descend, _smallest)
         self._mean = machine.compiled(_mean_of, _one_margin)
         self.outputs = outputs
-        if any(2 * len(tree.leaves) > MOST for tree in trees) or len(places.columns) > MOST:
+        levels, sizes = places.levels, np.diff(forest.leaves)
+        if 2 * sizes.max(initial=0) > MOST or len(places.columns) > MOST:
             raise NotAskedError("large trees")
-        levels = places.levels
-        is_left = np.ones(len(trees), dtype=bool)
+        is_left = np.ones(forest.n_trees, dtype=bool)
         is_left[levels.trees] = False
-        depths = np.array([max(1, _depth(tree)) if alone else -1 for tree, alone in zip(trees, is_left, strict=True)])
-        order = np.argsort(depths, kind="stable")[len(levels.trees) :]  # groups of about the same depth
+        order = np.argsort(np.where(is_left, forest.depths, -1), kind="stable")  # groups of about the same depth
+        order = order[len(levels.trees) :]
         filling = -len(order) % GROUP  # of the last group: a node that leads to itself
-        nodes = [_nodes(trees[at], places) for at in order] + [np.zeros((1, 2), dtype=np.uint64)] * filling
-        starts = np.cumsum([0, *map(len, nodes)])[:-1]
-        leaves = np.cumsum([0, *(len(tree.leaves) for tree in trees)])[:-1]
-        inner = np.array([max(1, len(tree.feature)) for tree in trees], dtype=np.int64)
-        last = np.append(inner[order] - 1, np.zeros(filling, dtype=np.int64))
-        values = np.concatenate([tree.leaves for tree in trees])
+        inner = np.maximum(np.diff(forest.nodes), 1)  # a tree of one leaf has a node all the same
+        starts = np.cumsum([0, *np.where(is_left, inner, 0)])
         self._trees = (
-            *places.arrays(), np.concatenate(nodes), starts, last, depths[order], order, leaves - inner, values,
-            *levels.arrays(),
-        )  # fmt: skip
+            *places.arrays(),
+            _nodes(forest, places.asked, is_left, starts),
+            np.append(starts[order], np.full(filling, starts[-1])),
+            np.append(inner[order] - 1, np.zeros(filling, dtype=np.int64)),
+            np.maximum(forest.depths[order], 1),
+            order,
+            forest.leaves[:-1] - inner,
+            forest.values,
+            levels.trees,
+            *(getattr(places.asked, each)[levels.nodes] for each in ("column", "kind", "bound", "bits")),
+            levels.starts,
+            levels.leaves,
+            levels.values,
+        )
 
     def sums(self, row: Floats) -> Floats:
         """Outputs (n_outputs,) for one row (n_features,)."""
@@ -94,32 +102,23 @@ def _one_margin() -> tuple[Any, ...]:
     return np.zeros((1, 1)), np.zeros(2)
 
 
-def _depth(tree: Grown) -> int:
-    """Steps to the deepest leaf."""
-    deepest, waiting = 0, [(0, 1)] if len(tree.feature) else []
-    while waiting:
-        node, depth = waiting.pop()
-        deepest = max(deepest, depth)
-        waiting += [(int(child[node]), depth + 1) for child in (tree.left, tree.right) if child[node] >= 0]
-    return deepest
-
-
-def _nodes(tree: Grown, places: Places) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """The nodes (n_nodes, 2) of a tree, one where there is none; behind their numbers come those of the leaves."""
-    n_nodes = max(1, len(tree.feature))
-    made = np.zeros((n_nodes, 2), dtype=np.uint64)
-    made[0, 1] = _packed(0, GREATER, n_nodes, n_nodes)
-    for node in range(len(tree.feature)):
-        column, asked, bound, bits = places.question(tree, node)
-        ways = (int(child[node]) if child[node] >= 0 else n_nodes - int(child[node]) - 1
-                for child in (tree.left, tree.right))  # fmt: skip
-        made[node] = bound if asked == GREATER else bits, _packed(column, asked, *ways)
+def _nodes(
+    forest: Forest, asked: Asked, is_left: np.ndarray[Any, Any], starts: Ints
+) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """The nodes (n_nodes + 1, 2) of the trees that are left; behind the numbers of a tree's nodes come its leaves'."""
+    made = np.empty((int(starts[-1]) + 1, 2), dtype=np.uint64)
+    made[:] = 0, ONE_LEAF
+    nodes = np.flatnonzero(is_left[forest.tree])
+    tree = forest.tree[nodes]
+    begin, inner = forest.nodes[tree], np.diff(forest.nodes)[tree]
+    at = starts[tree] + nodes - begin
+    is_set = asked.kind[nodes] != GREATER
+    packed = asked.column[nodes].astype(np.uint64) | asked.kind[nodes].astype(np.uint64) << np.uint64(FIELD)
+    for field, children in ((2, forest.left[nodes]), (3, forest.right[nodes])):
+        way = np.where(children >= 0, children - begin, inner - children - 1 - forest.leaves[tree])
+        packed |= way.astype(np.uint64) << np.uint64(FIELD * field)
+    made[at, 0], made[at, 1] = np.where(is_set, asked.bits[nodes], asked.bound[nodes]), packed
     return made
-
-
-def _packed(*fields: int) -> int:
-    """Fields in one number."""
-    return sum(field << FIELD * at for at, field in enumerate(fields))
 
 
 def _descend(  # noqa: C901, PLR0912, PLR0915 (one loop for the compiler)
@@ -199,4 +198,6 @@ def _smallest() -> tuple[Any, ...]:
     columns = none, none, np.zeros(0), ends, none, ends
     groups = np.arange(GROUP), np.zeros(GROUP, dtype=np.int64)
     trees = np.zeros((GROUP, 2), dtype=np.uint64), *groups, ends, ends, ends, np.zeros(1)
-    return np.zeros(1), *columns, *trees, *Places([]).levels.arrays(), np.zeros(1)
+    words = np.zeros(0, dtype=np.uint64)
+    levels = none, none, np.zeros(0, dtype=np.uint8), words, words, ends, ends, np.zeros(0)
+    return np.zeros(1), *columns, *trees, *levels, np.zeros(1)

@@ -2,8 +2,9 @@
 
 Each tree is a list of questions (`pyfunc.compiled.places`), and each question that is answered with yes rules out the
 leaves on its left. What is left of a word of bits, one for each leaf, names the leaf that a row falls into: the lowest
-one that nobody has ruled out. Rows are asked together, in blocks, so that the processor asks 8 or 16 of them at once;
-nothing is jumped over, and no row waits for memory.
+one that nobody has ruled out. Rows are asked together, in blocks, and everything about a row is 16 bits, so that the
+processor asks 16 or 32 of them at once; nothing is jumped over, and no row waits for memory. A code is a bit among 16,
+in as many planes as its column has codes, so that a set of codes is asked for as fast as a bound.
 
 The method is QuickScorer's (Lucchese et al., SIGIR 2015, doi 10.1145/2766462.2767733), over rows in place of trees.
 `pyfunc.compiled.machine` compiles the loop.
@@ -11,26 +12,30 @@ The method is QuickScorer's (Lucchese et al., SIGIR 2015, doi 10.1145/2766462.27
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pyfunc.compiled import machine
-from pyfunc.compiled.lightgbm_text import Grown
-from pyfunc.compiled.places import GREATER, LEAVES, Floats, NotAskedError, Places
+from pyfunc.compiled.forest import Floats, Forest, Ints
+from pyfunc.compiled.places import CODE, GREATER, MOST_CODES, NOT_IN, Asked, NotAskedError, Places
 
-BLOCK = 512  # rows that are asked together
-MOST_LEAVES = 512  # of a tree on average: beyond that going down the tree takes less time
-PAIRS, FOURS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)  # to count bits by
-EIGHTS, BYTES = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
+BLOCK = 1024  # rows that are asked together
+LANES = 64  # rows that a processor may ask at once, at most; blocks are filled up to a multiple
+BITS = 16  # of a word of leaves, and of a plane of codes
+TOGETHER = 4  # bounds that are asked for in one go
+MOST_LEAVES = 1024  # of a tree on average: beyond that going down the tree takes less time
+NEVER = 2**BITS - 1  # no place is greater
+ALL = np.uint16(NEVER)
+ZERO, ONE, TWO, FOUR, EIGHT = (np.uint16(value) for value in (0, 1, 2, 4, 8))
+PAIRS, FOURS, EIGHTS, LOW = (np.uint16(bits) for bits in (0x5555, 0x3333, 0x0F0F, 0x001F))  # to count bits by
 
 
 class Questions:
     """Trees as questions.
 
     Args:
-        trees: of a model file.
+        forest: the trees.
         outputs: channels, over which the trees take turns.
         places: of these trees.
 
@@ -38,167 +43,234 @@ class Questions:
         NotAskedError: trees that are too large.
     """
 
-    def __init__(self, trees: Sequence[Grown], outputs: int, places: Places) -> None:
+    def __init__(self, forest: Forest, outputs: int, places: Places) -> None:
         self._run = machine.compiled(_sum_up, _smallest)
         self._run_levels = machine.compiled(_sum_up_levels, _smallest_levels)
         self.outputs, self._places = outputs, places
         levels = places.levels
-        left = sorted({*range(len(trees))} - {*levels.trees.tolist()})
-        if sum(len(trees[at].leaves) for at in left) > MOST_LEAVES * max(1, len(left)):
+        is_left = np.ones(forest.n_trees, dtype=bool)
+        is_left[levels.trees] = False
+        sizes = np.diff(forest.leaves)[is_left]
+        if sizes.sum() > MOST_LEAVES * max(1, len(sizes)) or sizes.max(initial=0) > NEVER:
             raise NotAskedError("large trees")
-        words = _Words()
-        for tree in (trees[at] for at in left):
-            order, spans = _in_order(tree)
-            words.begin(tree.leaves[order])
-            for node, (first, last) in enumerate(spans):
-                words.rule_out(first, last, places.question(tree, node))
-        self._asked = np.array(left, dtype=np.int64), *words.arrays()
-        self._levels = levels.arrays()
+        self._planes = _Planes(places)
+        words = _words_of(forest, is_left, places.asked, self._planes)
+        leaves = np.cumsum([0, *sizes])
+        *_, ordered = forest.from_left_to_right()
+        values = ordered[np.repeat(is_left, np.diff(forest.leaves))]
+        self._asked = np.flatnonzero(is_left), *words, leaves, values
+        asked = self._planes.asked_in_order(places.asked, levels.nodes)
+        self._levels = levels.trees, *asked, levels.starts, levels.leaves, levels.values
 
     def sums(self, matrix: Floats) -> Floats:
         """Outputs (n_rows, n_outputs) for a matrix (n_rows, n_features)."""
-        out = np.zeros((self.outputs, len(matrix)))
-        places = self._places.of_matrix(matrix)
-        self._run(places, *self._asked, out)
-        self._run_levels(places, *self._levels, out)
-        return out.T
+        rows = self._planes.rows(self._places.of_matrix(matrix))
+        out = np.zeros((self.outputs, rows.shape[1]))
+        self._run(rows, *self._asked, out)
+        self._run_levels(rows, *self._levels, out)
+        return out.T[: len(matrix)]
 
 
-class _Words:
-    """Questions by tree and word of leaves, in the order in which they are asked."""
+class _Planes:
+    """Places as the loops take them: of codes a bit among `BITS`, in one plane or more.
 
-    def __init__(self) -> None:
-        self.words: list[int] = []  # of each tree
-        self.values: list[Floats] = []
-        self._open: list[dict[tuple[int, int, int, int], int]] = []
-        self._sizes: list[int] = []
-        self._listed: list[tuple[int, int, int, int, int]] = []
+    Args:
+        places: of the trees.
 
-    def begin(self, leaves: Floats) -> None:
-        """The next tree, with its leaves from left to right."""
-        self._close()
-        self.values.append(leaves)
-        self._open = [{} for _ in range(-(-len(leaves) // LEAVES))]
+    Attributes:
+        first: (n_columns,) the row of each column, or of its first plane.
+    """
 
-    def rule_out(self, first: int, last: int, question: tuple[int, int, int, int]) -> None:
-        """The leaves from one to before another, where the answer is yes."""
-        for word in range(first // LEAVES, (last - 1) // LEAVES + 1):
-            low, high = max(first - word * LEAVES, 0), min(last - word * LEAVES, LEAVES)
-            kept = ~(((1 << (high - low)) - 1) << low) & (2**LEAVES - 1)
-            asked = self._open[word]
-            asked[question] = asked.get(question, kept) & kept  # CatBoost's trees ask the same at all nodes of a level
+    def __init__(self, places: Places) -> None:
+        asked = places.asked
+        n_rows = np.ones(len(places.columns), dtype=np.int64)
+        for at, column in enumerate(places.columns):
+            if column.kind == CODE:
+                known = int(np.bitwise_or.reduce(asked.bits[asked.column == at]))
+                n_rows[at] = max(1, -(-known.bit_length() // BITS))
+        starts = np.cumsum([0, *n_rows])
+        self.first, self.n_rows = starts[:-1], int(starts[-1])
+        self._tables = {
+            int(starts[at]) + plane: (at, _plane(plane))
+            for at, column in enumerate(places.columns)
+            if column.kind == CODE
+            for plane in range(n_rows[at])
+        }
+        self._plain = [at for at, column in enumerate(places.columns) if column.kind != CODE]
 
-    def _close(self) -> None:
-        """Put the questions of the tree behind those before."""
-        if self._open:
-            self.words.append(len(self._open))
-        for asked in self._open:
-            self._sizes.append(len(asked))
-            self._listed += [(*question, kept) for question, kept in asked.items()]
+    def rows(self, places: np.ndarray[Any, np.dtype[np.uint16]]) -> np.ndarray[Any, np.dtype[np.uint16]]:
+        """The rows (n_rows, n) of places (n_columns, n), filled up with zeros to a multiple of `LANES`."""
+        n = places.shape[1]
+        made = np.zeros((self.n_rows, -(-n // LANES) * LANES), dtype=np.uint16)
+        made[self.first[self._plain], :n] = places[self._plain]
+        for row, (at, table) in self._tables.items():
+            np.take(table, places[at], out=made[row, :n])
+        return made
 
-    def arrays(self) -> tuple[np.ndarray[Any, Any], ...]:
-        """What `_sum_up` takes, from the questions' columns to the leaves' values."""
-        self._close()
-        self._open = []
-        columns = list(zip(*self._listed, strict=True)) or [()] * 5
-        kinds = (np.int64, np.uint8, np.uint16, np.uint64, np.uint64)
-        starts = np.cumsum([0, *self._sizes])
-        trees = np.cumsum([0, *self.words])
-        leaves = np.cumsum([0, *map(len, self.values)])[:-1]
-        made = (np.array(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True))
-        return *made, starts, trees, leaves, np.concatenate([np.zeros(0), *self.values])
+    def of_sets(self, asked: Asked, nodes: Ints) -> tuple[Any, Any, Any]:
+        """Of questions about codes: where the planes of each begin; their rows; the bits that are in the set."""
+        planes = np.arange(-(-MOST_CODES // BITS))
+        bits = (asked.bits[nodes, np.newaxis] >> (planes * BITS).astype(np.uint64)) & np.uint64(NEVER)
+        is_asked = bits > 0
+        is_asked[:, 0] |= ~is_asked.any(axis=1)  # an empty set
+        rows = self.first[asked.column[nodes]][:, np.newaxis] + planes
+        return np.cumsum([0, *is_asked.sum(axis=1)]), rows[is_asked], bits[is_asked].astype(np.uint16)
 
-
-def _in_order(tree: Grown) -> tuple[np.ndarray[Any, Any], list[tuple[int, int]]]:
-    """A tree's leaves from left to right, and of each node where those on its left begin and end."""
-    order: list[int] = []
-    spans = [(0, 0)] * len(tree.feature)
-    left, right = tree.left.tolist(), tree.right.tolist()
-    waiting = [0] if left else [-1]
-    while waiting:
-        node = waiting.pop()
-        if node < 0:
-            order.append(-node - 1)
-        elif spans[node] == (0, 0):
-            spans[node] = (len(order), -1)
-            waiting += [right[node], node, left[node]]
-        else:
-            spans[node] = (spans[node][0], len(order))
-    return np.array(order, dtype=np.int64), spans
+    def asked_in_order(self, asked: Asked, nodes: Ints) -> tuple[Any, ...]:
+        """Of questions (n_questions,): row, kind and bound of each; then `of_sets`, empty where there is a bound."""
+        is_set = asked.kind[nodes] == NOT_IN
+        starts, rows, bits = self.of_sets(asked, nodes[is_set])
+        of_each = np.zeros(len(nodes), dtype=np.int64)
+        of_each[is_set] = np.diff(starts)
+        bounds = asked.bound[nodes].astype(np.uint16)
+        return self.first[asked.column[nodes]], asked.kind[nodes], bounds, np.cumsum([0, *of_each]), rows, bits
 
 
-def _sum_up(  # noqa: C901 (one loop for the compiler)
-    places: Any, number: Any, column: Any, asked: Any, bound: Any, bits: Any, kept: Any, starts: Any, trees: Any,
-    leaves: Any, values: Any, out: Any,
+def _plane(plane: int) -> np.ndarray[Any, np.dtype[np.uint16]]:
+    """The bits of codes (MOST_CODES + 1,) in a plane; the last code is none."""
+    table = np.zeros(MOST_CODES + 1, dtype=np.uint16)
+    codes = np.arange(plane * BITS, min(plane * BITS + BITS, MOST_CODES))
+    table[codes] = 1 << (codes - plane * BITS)
+    return table
+
+
+def _words_of(forest: Forest, is_left: np.ndarray[Any, Any], asked: Asked, planes: _Planes) -> tuple[Any, ...]:
+    """What `_sum_up` takes of the trees that are left, from the words of each tree to the planes' bits."""
+    begin, end, _ = forest.from_left_to_right()
+    n_words = -(-np.diff(forest.leaves)[is_left] // BITS)
+    trees = np.cumsum([0, *n_words])
+    at_tree = np.zeros(forest.n_trees, dtype=np.int64)
+    at_tree[is_left] = trees[:-1]
+    nodes = np.flatnonzero(is_left[forest.tree])
+    first, last = begin[nodes] // BITS, (end[nodes] - 1) // BITS
+    of = np.repeat(np.arange(len(nodes)), last - first + 1)  # a node asks in each word that it rules leaves out of
+    place = np.arange(len(of)) - np.repeat(np.cumsum(last - first + 1) - (last - first + 1), last - first + 1)
+    word = first[of] + place
+    low, high = (np.clip(side[nodes][of] - word * BITS, 0, BITS) for side in (begin, end))
+    kept = (~((1 << high) - (1 << low)) & NEVER).astype(np.uint16)
+    word += at_tree[forest.tree[nodes]][of]
+    order = np.argsort(word, kind="stable")
+    node, word, kept = nodes[of][order], word[order], kept[order]
+    is_set = asked.kind[node] == NOT_IN
+    bounds = _in_fours(word[~is_set], int(trees[-1]))
+    starts, at = bounds
+    row, bound, ruled = (
+        np.full(int(starts[-1]), filled, dtype=kind)
+        for filled, kind in ((0, np.int64), (NEVER, np.uint16), (NEVER, np.uint16))
+    )
+    row[at], bound[at], ruled[at] = (
+        planes.first[asked.column[node[~is_set]]], asked.bound[node[~is_set]], kept[~is_set],
+    )  # fmt: skip
+    sets = np.searchsorted(word[is_set], np.arange(int(trees[-1]) + 1))
+    return trees, starts, row, bound, ruled, sets, kept[is_set], *planes.of_sets(asked, node[is_set])
+
+
+def _in_fours(word: Ints, n_words: int) -> tuple[Ints, Ints]:
+    """Where the bounds of each word begin, if each word has a multiple of `TOGETHER`; the place of each bound."""
+    counts = np.bincount(word, minlength=n_words)
+    starts = np.cumsum([0, *(-(-counts // TOGETHER) * TOGETHER)])
+    before = np.cumsum([0, *counts])[:-1]
+    return starts, starts[word] + np.arange(len(word)) - before[word]
+
+
+def _sum_up(  # noqa: C901, PLR0912 (one loop for the compiler)
+    places: Any, number: Any, trees: Any, starts: Any, row_of: Any, bound: Any, ruled: Any, sets: Any, kept: Any,
+    planes: Any, plane: Any, bits: Any, leaves: Any, values: Any, out: Any,
 ) -> None:  # fmt: skip
     """Add the leaves that rows fall into to the outputs (n_outputs, n_rows); compiled by Numba."""
-    everything, none, one, two = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0), np.uint64(1), np.uint64(2)
-    four, top = np.uint64(4), np.uint64(56)
-    left, leaf = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.int64)
+    left, leaf, seen = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.uint16)
     for begin in range(0, places.shape[1], BLOCK):
         size = min(BLOCK, places.shape[1] - begin)
+        end = begin + size
         for tree in range(len(trees) - 1):
-            channel = number[tree] % out.shape[0]
-            leaf[:size] = -1
+            for row in range(size):
+                leaf[row] = ALL
             for word in range(trees[tree], trees[tree + 1]):
                 for row in range(size):
-                    left[row] = everything
-                for at in range(starts[word], starts[word + 1]):
-                    held, mask = places[column[at], begin : begin + size], kept[at]
-                    if asked[at] == GREATER:
-                        most = bound[at]
+                    left[row] = ALL
+                for at in range(starts[word], starts[word + 1], TOGETHER):
+                    held0, held1 = places[row_of[at], begin:end], places[row_of[at + 1], begin:end]
+                    held2, held3 = places[row_of[at + 2], begin:end], places[row_of[at + 3], begin:end]
+                    most0, most1, most2, most3 = bound[at], bound[at + 1], bound[at + 2], bound[at + 3]
+                    kept0, kept1, kept2, kept3 = ruled[at], ruled[at + 1], ruled[at + 2], ruled[at + 3]
+                    for row in range(size):
+                        left[row] &= (
+                            (kept0 if held0[row] > most0 else ALL)
+                            & (kept1 if held1[row] > most1 else ALL)
+                            & (kept2 if held2[row] > most2 else ALL)
+                            & (kept3 if held3[row] > most3 else ALL)
+                        )
+                for at in range(sets[word], sets[word + 1]):
+                    mask, first = kept[at], planes[at]
+                    held, inside = places[plane[first], begin:end], bits[first]
+                    if planes[at + 1] == first + 1:
                         for row in range(size):
-                            left[row] &= mask if held[row] > most else everything
-                    else:
-                        codes = bits[at]
+                            left[row] &= ALL if held[row] & inside else mask
+                        continue
+                    for row in range(size):
+                        seen[row] = held[row] & inside
+                    for more in range(first + 1, planes[at + 1]):
+                        held, inside = places[plane[more], begin:end], bits[more]
                         for row in range(size):
-                            left[row] &= everything if (codes >> np.uint64(held[row])) & np.uint64(1) else mask
-                base = leaves[tree] + (word - trees[tree]) * LEAVES
+                            seen[row] |= held[row] & inside
+                    for row in range(size):
+                        left[row] &= ALL if seen[row] else mask
+                base = np.uint16((word - trees[tree]) * BITS)
                 for row in range(size):
-                    below = (left[row] & (none - left[row])) - one  # ones below the lowest bit, which are counted
-                    below -= (below >> one) & PAIRS
-                    below = (below & FOURS) + ((below >> two) & FOURS)
-                    below = ((below + (below >> four)) & EIGHTS) * BYTES >> top
-                    if leaf[row] < 0 and left[row] != none:
-                        leaf[row] = base + np.int64(below)
+                    word_left = left[row]
+                    below = np.uint16((word_left & (ZERO - word_left)) - ONE)  # ones below the lowest, to be counted
+                    below = np.uint16(below - ((below >> ONE) & PAIRS))
+                    below = np.uint16((below & FOURS) + ((below >> TWO) & FOURS))
+                    below = np.uint16((below + (below >> FOUR)) & EIGHTS)
+                    below = np.uint16((below + (below >> EIGHT)) & LOW)
+                    leaf[row] = np.uint16(base + below) if leaf[row] == ALL and word_left != ZERO else leaf[row]
+            sums, of_leaf = out[number[tree] % out.shape[0], begin:end], values[leaves[tree] : leaves[tree + 1]]
             for row in range(size):
-                out[channel, begin + row] += values[leaf[row]]
+                sums[row] += of_leaf[np.uint64(leaf[row])]
 
 
-def _sum_up_levels(
-    places: Any, number: Any, column: Any, asked: Any, bound: Any, bits: Any, starts: Any, leaves: Any, values: Any,
-    out: Any,
+def _sum_up_levels(  # noqa: C901 (one loop for the compiler)
+    places: Any, number: Any, row_of: Any, kind: Any, bound: Any, planes: Any, plane: Any, bits: Any, starts: Any,
+    leaves: Any, values: Any, out: Any,
 ) -> None:  # fmt: skip
     """The same for trees of `pyfunc.compiled.places.Levels`."""
-    one = np.uint64(1)
-    leaf = np.empty(BLOCK, np.uint32)
+    leaf, seen = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.uint16)
     for begin in range(0, places.shape[1], BLOCK):
         size = min(BLOCK, places.shape[1] - begin)
+        end = begin + size
         for tree in range(len(number)):
-            channel, first = number[tree] % out.shape[0], leaves[tree]
-            leaf[:size] = 0
-            for at in range(starts[tree], starts[tree + 1]):
-                held = places[column[at], begin : begin + size]
-                if asked[at] == GREATER:
-                    most = np.uint16(bound[at])
-                    for row in range(size):
-                        leaf[row] = leaf[row] + leaf[row] + np.uint32(held[row] > most)
-                else:
-                    codes = bits[at]
-                    for row in range(size):
-                        is_in = (codes >> np.uint64(held[row])) & one
-                        leaf[row] = leaf[row] + leaf[row] + np.uint32(one - is_in)
             for row in range(size):
-                out[channel, begin + row] += values[first + leaf[row]]
+                leaf[row] = ZERO
+            for at in range(starts[tree], starts[tree + 1]):
+                if kind[at] == GREATER:
+                    held, most = places[row_of[at], begin:end], bound[at]
+                    for row in range(size):
+                        leaf[row] = np.uint16(leaf[row] + leaf[row] + (ONE if held[row] > most else ZERO))
+                    continue
+                for row in range(size):
+                    seen[row] = ZERO
+                for more in range(planes[at], planes[at + 1]):
+                    held, inside = places[plane[more], begin:end], bits[more]
+                    for row in range(size):
+                        seen[row] |= held[row] & inside
+                for row in range(size):
+                    leaf[row] = np.uint16(leaf[row] + leaf[row] + (ZERO if seen[row] else ONE))
+            sums, of_leaf = out[number[tree] % out.shape[0], begin:end], values[leaves[tree] : leaves[tree + 1]]
+            for row in range(size):
+                sums[row] += of_leaf[np.uint64(leaf[row])]
 
 
 def _smallest_levels() -> tuple[Any, ...]:
     """Arguments of `_sum_up_levels` for one row and no tree."""
-    return np.zeros((1, 1), dtype=np.uint16), *Places([]).levels.arrays(), np.zeros((1, 1))
+    ints, ends = np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    small = np.zeros(0, dtype=np.uint16)
+    asked = ints, np.zeros(0, dtype=np.uint8), small, ends, ints, small
+    return np.zeros((1, 1), dtype=np.uint16), ints, *asked, ends, ends, np.zeros(0), np.zeros((1, 1))
 
 
 def _smallest() -> tuple[Any, ...]:
-    """Arguments of `_sum_up` for one row and a tree without questions."""
-    words = _Words()
-    words.begin(np.zeros(1))
-    return np.zeros((1, 1), dtype=np.uint16), np.zeros(1, dtype=np.int64), *words.arrays(), np.zeros((1, 1))
+    """Arguments of `_sum_up` for one row and no tree."""
+    ints, ends = np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    small = np.zeros(0, dtype=np.uint16)
+    asked = ends, ints, small, small, ends, small, ends, ints, small
+    return np.zeros((1, 1), dtype=np.uint16), ints, ends, *asked, ends, np.zeros(0), np.zeros((1, 1))

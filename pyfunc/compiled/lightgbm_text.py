@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,50 +69,6 @@ class Tree:
         return "\n".join([*lines, "is_linear=0", "shrinkage=1"])
 
 
-@dataclass(frozen=True)
-class Grown:
-    """One tree of a model file, as `Tree` has it.
-
-    Attributes:
-        feature: (n_nodes,) column of the matrix.
-        threshold: float64 (n_nodes,), or with categories the number of the node's set.
-        decision: (n_nodes,) bits.
-        left, right: (n_nodes,) children; below 0 the leaf `-child - 1`.
-        leaves: float64 (n_nodes + 1,) values.
-        sets: words of bits by number of the set.
-    """
-
-    feature: Ints
-    threshold: np.ndarray[Any, Any]
-    decision: Ints
-    left: Ints
-    right: Ints
-    leaves: np.ndarray[Any, Any]
-    sets: Sequence[Sequence[int]]
-
-    def codes(self, node: int) -> int:
-        """The codes that go left at a node of categories, as bits of one number."""
-        words = self.sets[int(self.threshold[node])]
-        return sum(word << WORD * at for at, word in enumerate(words))
-
-
-def grown(text: str) -> list[Grown]:
-    """The trees of a model file in their order."""
-    return [_grown(dict(line.partition("=")[::2] for line in block.splitlines())) for block in blocks(text)]
-
-
-def _grown(lines: dict[str, str]) -> Grown:
-    """A tree from its lines."""
-    ints = (
-        np.array(lines.get(key, "").split(), dtype=np.int64)
-        for key in ("split_feature", "decision_type", "left_child", "right_child", "cat_boundaries", "cat_threshold")
-    )
-    feature, decision, left, right, bounds, words = ints
-    threshold, leaves = (np.array(lines.get(key, "").split(), dtype=np.float64) for key in ("threshold", "leaf_value"))
-    sets = [words[start:end].tolist() for start, end in pairwise(bounds.tolist())]
-    return Grown(feature, threshold, decision, left, right, leaves, sets)
-
-
 def model(channels: Sequence[Sequence[str]], features: int) -> str:
     """A model file with an output for each channel, the sum of its trees.
 
@@ -143,8 +98,12 @@ def model(channels: Sequence[Sequence[str]], features: int) -> str:
 
 def blocks(text: str) -> list[str]:
     """The trees of a model file, as `Tree.text` gives them."""
-    body = text[text.index("Tree=0\n") : text.index("\nend of trees")]
-    return [part.strip("\n") for part in re.split(r"Tree=\d+\n", body)[1:]]
+    return [part.strip("\n") for part in re.split(r"Tree=\d+\n", body_of(text))[1:]]
+
+
+def body_of(text: str) -> str:
+    """The lines of all trees."""
+    return text[text.index("Tree=0\n") : text.index("\nend of trees")]
 
 
 def moved(block: str, places: Ints) -> str:

@@ -6,6 +6,7 @@ import gzip
 import logging
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +14,8 @@ import numpy as np
 from pyfunc.boosters import elected, probabilities_of, saying, sayings
 from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.engine import Engine
+from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
-from pyfunc.compiled.lightgbm_text import grown
 from pyfunc.compiled.machine import NoMachineError
 from pyfunc.compiled.places import NotAskedError, Places
 
@@ -54,10 +55,9 @@ class _Asked:
         with self._lock:
             if self.questions is None and not self._is_refused:
                 try:
-                    trees = grown(gzip.decompress(bag.packed).decode())
-                    places, outputs = Places(trees), bag.members * bag.outputs
-                    self.descent, self.questions = Descent(trees, outputs, places), Questions(trees, outputs, places)
-                    places.forget()
+                    forest = read(gzip.decompress(bag.packed).decode())
+                    places, outputs = Places(forest), bag.members * bag.outputs
+                    self.descent, self.questions = Descent(forest, outputs, places), Questions(forest, outputs, places)
                 except (NotAskedError, NoMachineError) as why:
                     self.descent, self._is_refused = None, True
                     log.info("trees are left to their library: %s", str(why) or "Numba is not installed")
@@ -87,19 +87,17 @@ class Bag:
     said: str
     trees: int
     features: int
-    _engine: Engine = field(init=False, repr=False, compare=False)
-    _asked: _Asked = field(init=False, repr=False, compare=False)
+    _asked: _Asked = field(init=False, repr=False, compare=False, default_factory=_Asked)
 
     @property
     def outputs(self) -> int:
         """Of the engine, for each member: one where there are two classes."""
         return 1 if self.classes == 2 else self.classes  # noqa: PLR2004
 
-    def __post_init__(self) -> None:
-        """Load the trees."""
-        engine = Engine(gzip.decompress(self.packed), self.members * self.outputs, self.features)
-        object.__setattr__(self, "_engine", engine)
-        object.__setattr__(self, "_asked", _Asked())
+    @cached_property
+    def _engine(self) -> Engine:
+        """The library with these trees; loaded where it has to answer."""
+        return Engine(gzip.decompress(self.packed), self.members * self.outputs, self.features)
 
     def score(self, matrix: Floats) -> Floats:
         """Probabilities (n_rows, n_classes)."""

@@ -7,23 +7,22 @@ in a set, where there are more codes than bits in a word.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pyfunc.compiled.lightgbm_text import CATEGORICAL, DEFAULT_LEFT, NAN_IS_MISSING, WORD, Grown
+from pyfunc.compiled.forest import Floats, Forest, Ints
+from pyfunc.compiled.lightgbm_text import DEFAULT_LEFT, NAN_IS_MISSING, WORD
 
 LEAVES = 64  # bits of a word
 MOST_CODES = LEAVES - 1  # of a column whose sets are words; the last bit is for what is none of the codes
 MOST_BOUNDS = 2**16 - 2  # of a column: places are 16 bits
-LEAST_LEVELS = 3  # of a tree that is worth to be asked level by level
+LEAST_LEVELS, MOST_LEVELS = 3, 16  # of a tree that is worth to be asked level by level, and can be
 MISSING_KINDS = 12  # bits of a decision that tell what missing means
 GREATER, NOT_IN = 0, 1  # questions
 RIGHT, LEFT, ZERO, CODE, SET = 0, 1, 2, 3, 4  # where a gap goes: right, left, or wherever zero does; then codes
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+GAPS = 3  # kinds of numbers
 
 
 class NotAskedError(Exception):
@@ -65,23 +64,67 @@ class Column:
         return found
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What nodes ask, each in the column of its own number (n_nodes,).
+
+    Attributes:
+        column: whose place is looked at.
+        kind: `GREATER` or `NOT_IN`.
+        bound: that the place is greater than; 0 where there is a set.
+        bits: of the set that the place is not in; 0 where there is a bound.
+    """
+
+    column: Ints
+    kind: np.ndarray[Any, np.dtype[np.uint8]]
+    bound: np.ndarray[Any, np.dtype[np.uint64]]
+    bits: np.ndarray[Any, np.dtype[np.uint64]]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Trees that ask the same at all nodes of a level, as CatBoost's do: the answers are the bits of a leaf's number.
+
+    Attributes:
+        trees: (n_trees,) their places among all trees.
+        nodes: (n_questions,) one of each level, from the root down, one tree behind the other.
+        starts: (n_trees + 1,) of the questions.
+        leaves: (n_trees + 1,) where the values of each begin.
+        values: float64 of all leaves, from left to right.
+    """
+
+    trees: Ints
+    nodes: Ints
+    starts: Ints
+    leaves: Ints
+    values: Floats
+
+
 class Places:
     """All that trees ask, in columns.
 
     Args:
-        trees: of a model file.
+        forest: the trees.
 
     Raises:
         NotAskedError: a kind of split that is not known here, or more bounds than are counted.
+
+    Attributes:
+        columns: that the rows are looked at in.
+        asked: by node.
+        levels: the trees that ask level by level.
     """
 
-    def __init__(self, trees: Sequence[Grown]) -> None:
-        self.columns = _columns(trees)
-        self._number = {(each.feature, each.kind, each.codes): at for at, each in enumerate(self.columns)}
-        starts = np.cumsum([0, *(len(tree.feature) for tree in trees)]).tolist()
-        self._first = {id(tree): start for tree, start in zip(trees, starts, strict=False)}
-        self._questions = self._all_questions(trees)
-        self.levels = _levels_of(trees, self)
+    def __init__(self, forest: Forest) -> None:
+        self.columns: list[Column] = []
+        column, bound = np.zeros(len(forest.feature), dtype=np.int64), np.zeros(len(forest.feature), dtype=np.uint64)
+        bits = np.zeros(len(forest.feature), dtype=np.uint64)
+        self._numbers(forest, column, bound)
+        self._codes(forest, column, bits)
+        kinds = np.array([column.kind for column in self.columns], dtype=np.int64)
+        kind = np.where(kinds[column] == CODE, NOT_IN, GREATER).astype(np.uint8)
+        self.asked = Asked(column, kind, bound, bits)
+        self.levels = _levels_of(forest, self.asked)
 
     def of_matrix(self, matrix: Floats) -> np.ndarray[Any, np.dtype[np.uint16]]:
         """Places (n_columns, n_rows) of a matrix (n_rows, n_features)."""
@@ -102,138 +145,83 @@ class Places:
             np.cumsum([0, *map(len, words)]),
         )
 
-    def question(self, tree: Grown, node: int) -> tuple[int, int, int, int]:
-        """What a node asks: column, `GREATER` or `NOT_IN`, bound, bits of the set."""
-        return self._questions[self._first[id(tree)] + node]
+    def _numbers(self, forest: Forest, column: Ints, bound: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
+        """Columns of numbers, and what nodes ask of them: sorted once, not feature by feature."""
+        nodes = np.flatnonzero(~forest.is_code)
+        missing = forest.decision[nodes] & MISSING_KINDS
+        if np.any((missing != 0) & (missing != NAN_IS_MISSING)):
+            raise NotAskedError("zeros that mean missing")
+        gaps = np.where(missing == 0, ZERO, np.where(forest.decision[nodes] & DEFAULT_LEFT > 0, LEFT, RIGHT))
+        keys, thresholds = forest.feature[nodes] * GAPS + gaps, forest.threshold[nodes]
+        order = np.lexsort((thresholds, keys))
+        keys, thresholds = keys[order], thresholds[order]
+        is_first = np.diff(keys, prepend=-1) > 0  # of a column
+        is_new = is_first | np.append(True, thresholds[1:] != thresholds[:-1])[: len(keys)]
+        starts, ranks = np.flatnonzero(is_first), np.cumsum(is_new) - 1
+        n_bounds = np.diff(ranks[starts], append=np.count_nonzero(is_new))
+        if np.any(n_bounds > MOST_BOUNDS):
+            raise NotAskedError("bounds")
+        of = np.cumsum(is_first) - 1
+        column[nodes[order]], bound[nodes[order]] = of, ranks - ranks[starts][of]
+        bounds = np.split(thresholds[is_new], np.cumsum(n_bounds)[:-1]) if len(starts) else []
+        made = zip(keys[starts].tolist(), bounds, strict=True)
+        self.columns += [Column(key // GAPS, key % GAPS, values) for key, values in made]
 
-    def forget(self) -> None:
-        """The questions, which are many, once all of them are put."""
-        self._questions = []
-
-    def _all_questions(self, trees: Sequence[Grown]) -> list[tuple[int, int, int, int]]:
-        """Of all nodes of all trees: numbers a column at a time, which is thirty times as fast as node by node."""
-        features, thresholds, decisions = (
-            np.concatenate([np.zeros(0), *(getattr(tree, name) for tree in trees)])
-            for name in ("feature", "threshold", "decision")
-        )
-        kinds = decisions.astype(np.int64)
-        is_code = kinds & CATEGORICAL > 0
-        gaps = np.where(kinds & MISSING_KINDS == 0, ZERO, np.where(kinds & DEFAULT_LEFT > 0, LEFT, RIGHT))
-        column, bound = np.zeros(len(kinds), dtype=np.int64), np.zeros(len(kinds), dtype=np.int64)
-        for at, each in enumerate(self.columns):
-            chosen = ~is_code & (features == each.feature) & (gaps == each.kind)
-            column[chosen], bound[chosen] = at, np.searchsorted(each.bounds, thresholds[chosen])
-        none = [0] * len(kinds)
-        found = list(zip(column.tolist(), none, bound.tolist(), none, strict=True))
-        for tree in trees:
-            for node in np.flatnonzero(tree.decision & CATEGORICAL).tolist():
-                found[self._first[id(tree)] + node] = self._of_codes(tree, node)
-        return found
-
-    def _of_codes(self, tree: Grown, node: int) -> tuple[int, int, int, int]:
-        """What a node asks of codes."""
-        feature, codes = int(tree.feature[node]), tree.codes(node)
-        of_word = self._number.get((feature, CODE, 0))
-        if of_word is None:
-            return self._number[feature, SET, codes], GREATER, 0, 0
-        return of_word, NOT_IN, 0, codes
-
-
-@dataclass(frozen=True)
-class Levels:
-    """Trees that ask the same at all nodes of a level, as CatBoost's do: the answers are the bits of a leaf's number.
-
-    Attributes:
-        trees: (n_trees,) their places among all trees.
-        columns, asked, bounds, bits: (n_questions,) one tree behind the other, from the root down.
-        starts: (n_trees + 1,) of the questions.
-        leaves: (n_trees,) where the values of each begin.
-        values: float64 of all leaves.
-    """
-
-    trees: Any
-    columns: Any
-    asked: Any
-    bounds: Any
-    bits: Any
-    starts: Any
-    leaves: Any
-    values: Floats
-
-    def arrays(self) -> tuple[Any, ...]:
-        """All of it, for machine code."""
-        return (
-            self.trees, self.columns, self.asked, self.bounds, self.bits, self.starts, self.leaves, self.values,
-        )  # fmt: skip
+    def _codes(self, forest: Forest, column: Ints, bits: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
+        """Columns of codes, and what nodes ask of them."""
+        sizes = np.diff(forest.sets)
+        words = np.append(forest.words, 0).astype(np.uint64)
+        second = np.where(sizes > 1, words[np.minimum(forest.sets[:-1] + 1, len(forest.words))], np.uint64(0))
+        of_word = words[forest.sets[:-1]] | second << np.uint64(WORD)
+        is_small = (sizes <= LEAVES // WORD) & (of_word >> np.uint64(MOST_CODES) == 0)
+        none = np.zeros(0)
+        nodes = np.flatnonzero(forest.is_code)
+        features = forest.feature[nodes]
+        for feature in np.unique(features).tolist():
+            chosen = nodes[features == feature]
+            asked = forest.of_set[chosen]
+            if is_small[asked].all():
+                column[chosen], bits[chosen] = len(self.columns), of_word[asked]
+                self.columns.append(Column(feature, CODE, none))
+                continue
+            spans = zip(forest.sets[asked].tolist(), forest.sets[asked + 1].tolist(), strict=True)
+            codes = [_whole(forest.words[start:end]) for start, end in spans]
+            known = {each: len(self.columns) + at for at, each in enumerate(sorted(set(codes)))}
+            column[chosen] = [known[each] for each in codes]
+            self.columns += [Column(feature, SET, none, each) for each in known]
 
 
-def _levels_of(trees: Sequence[Grown], places: Places) -> Levels:
+def _levels_of(forest: Forest, asked: Asked) -> Levels:
     """Those of the trees that are such ones."""
-    found = [(at, *level) for at, tree in enumerate(trees) if (level := _level_questions(tree, places)) is not None]
-    questions = list(zip(*(question for _, level, _ in found for question in level), strict=True)) or [()] * 4
-    kinds = (np.int64, np.uint8, np.uint64, np.uint64)
-    columns, asked, bounds, bits = (np.array(cells, dtype=kind) for cells, kind in zip(questions, kinds, strict=True))
-    values = [leaves for _, _, leaves in found]
+    depths, n_leaves = forest.depths, np.diff(forest.leaves)
+    is_one = (depths >= LEAST_LEVELS) & (depths <= MOST_LEVELS) & (n_leaves == 2 ** np.minimum(depths, MOST_LEVELS))
+    firsts: list[Ints] = []
+    for nodes in forest.by_depth:
+        tree = forest.tree[nodes]
+        is_first = np.diff(tree, prepend=-1) > 0
+        first = nodes[is_first][np.cumsum(is_first) - 1]
+        firsts.append(nodes[is_first])
+        is_other = np.zeros(len(nodes), dtype=bool)
+        for values in (asked.column, asked.bound, asked.bits):
+            is_other |= values[nodes] != values[first]
+        is_one[tree[is_other]] = False
+    listed = np.concatenate([np.zeros(0, dtype=np.int64), *firsts])
+    listed = listed[np.argsort(forest.tree[listed], kind="stable")]
+    listed = listed[is_one[forest.tree[listed]]]
+    *_, ordered = forest.from_left_to_right()
+    sizes = n_leaves[is_one]
     return Levels(
-        np.array([at for at, _, _ in found], dtype=np.int64),
-        columns,
-        asked,
-        bounds,
-        bits,
-        np.cumsum([0, *(len(level) for _, level, _ in found)]),
-        np.cumsum([0, *map(len, values)])[:-1],
-        np.concatenate([np.zeros(0), *values]),
+        np.flatnonzero(is_one),
+        listed,
+        np.cumsum([0, *depths[is_one]]),
+        np.cumsum([0, *sizes]),
+        ordered[np.repeat(is_one, n_leaves)],
     )
 
 
-def _level_questions(tree: Grown, places: Places) -> tuple[list[tuple[int, int, int, int]], Floats] | None:
-    """The question of each level, and the leaves from left to right; None where a level has several."""
-    asked: list[tuple[int, int, int, int]] = []
-    level = [0]
-    while level[0] >= 0 and len(tree.feature):
-        if min(level) < 0:
-            return None
-        questions = {places.question(tree, node) for node in level}
-        if len(questions) > 1:
-            return None
-        asked += questions
-        level = [int(child[node]) for node in level for child in (tree.left, tree.right)]
-    if len(asked) < LEAST_LEVELS or max(level) >= 0:
-        return None
-    return asked, tree.leaves[[-leaf - 1 for leaf in level]]
-
-
-def _columns(trees: Sequence[Grown]) -> list[Column]:
-    """The places that are needed, of all trees together."""
-    numbers: dict[tuple[int, int], list[Floats]] = {}
-    sets: dict[int, set[int]] = {}
-    for tree in trees:
-        is_code = tree.decision & CATEGORICAL > 0
-        for node in np.flatnonzero(is_code).tolist():
-            sets.setdefault(int(tree.feature[node]), set()).add(tree.codes(node))
-        gaps = np.array([*map(_gap, tree.decision.tolist())], dtype=np.int64)
-        pairs = set(zip(tree.feature[~is_code].tolist(), gaps[~is_code].tolist(), strict=True))
-        for feature, gap in pairs:
-            chosen = ~is_code & (tree.feature == feature) & (gaps == gap)
-            numbers.setdefault((feature, gap), []).append(tree.threshold[chosen])
-    made = [Column(*key, np.unique(np.concatenate(found))) for key, found in sorted(numbers.items())]
-    if any(len(column.bounds) > MOST_BOUNDS for column in made):
-        raise NotAskedError("bounds")
-    for feature, asked in sorted(sets.items()):
-        is_small = max(asked).bit_length() <= MOST_CODES
-        none = np.zeros(0)
-        made += [Column(feature, CODE, none)] if is_small else [Column(feature, SET, none, c) for c in sorted(asked)]
-    return made
-
-
-def _gap(decision: int) -> int:
-    """Where a split on numbers sends a gap."""
-    missing = decision & MISSING_KINDS
-    if missing not in (0, NAN_IS_MISSING):
-        raise NotAskedError("zeros that mean missing")
-    if missing == 0:
-        return ZERO
-    return LEFT if decision & DEFAULT_LEFT else RIGHT
+def _whole(words: Ints) -> int:
+    """Words of bits as one number."""
+    return sum(word << WORD * at for at, word in enumerate(words.tolist()))
 
 
 def _words(codes: int) -> list[int]:

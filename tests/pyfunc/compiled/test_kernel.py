@@ -12,8 +12,9 @@ import pytest
 from pyfunc.compiled import kernel, machine
 from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.extract import extract
+from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
-from pyfunc.compiled.lightgbm_text import Tree, grown, model
+from pyfunc.compiled.lightgbm_text import Tree, model
 from pyfunc.compiled.models import LEAST_ROWS, WAITED_FOR, Bag
 from pyfunc.compiled.places import NotAskedError, Places
 from tests.api.served import until
@@ -46,7 +47,7 @@ def test_sums_are_the_same(learner, classes):
     bag = compiled(learner, classes)
     matrix = odd(bag.features)
     outputs = bag.members * bag.outputs
-    trees = grown(gzip.decompress(bag.packed).decode())
+    trees = read(gzip.decompress(bag.packed).decode())
     places = Places(trees)
     together, alone = Questions(trees, outputs, places), Descent(trees, outputs, places)
 
@@ -124,7 +125,7 @@ def tree(**changed: object) -> Tree:
 
 def both(text: str, outputs: int, rows: np.ndarray) -> list[list[float]]:
     """What both ways say, which is the same."""
-    trees = grown(text)
+    trees = read(text)
     places = Places(trees)
     alone, found = Descent(trees, outputs, places), Questions(trees, outputs, places).sums(rows)
     np.testing.assert_array_equal(np.array([alone.sums(row) for row in rows]), found)
@@ -169,7 +170,7 @@ def test_what_cannot_be_asked_is_named(why, monkeypatch):
     else:
         text = text.replace("decision_type=10", "decision_type=6")
 
-    trees = grown(text)
+    trees = read(text)
 
     with pytest.raises(NotAskedError, match=why):
         Questions(trees, 1, Places(trees))
