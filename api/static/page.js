@@ -30,6 +30,14 @@ function bounded(metrics, name) {
   return figure(metrics[name]) + (low === undefined ? "" : ` (${figure(low)} to ${figure(high)})`);
 }
 
+// The names of the figures on the test file: those that a search can be decided by first, in the form's order.
+function judged(metrics) {
+  const order = Array.from($("metric").options, (option) => `test_${option.value}`);
+  const place = (name) => (order.includes(name) ? order.indexOf(name) : order.length);
+  return Object.keys(metrics).filter((name) => name.startsWith("test_") && !/_(low|high)$/.test(name))
+    .sort((one, other) => place(one) - place(other) || one.localeCompare(other));
+}
+
 function table(headings, rows) {
   const head = make("tr", {}, ...headings.map(([text, kind]) => make("th", { scope: "col", class: kind }, text)));
   const body = rows.map((row) => make("tr", {}, ...row.map((cell, at) =>
@@ -102,7 +110,7 @@ function save(blob, file) {
 async function champion() {
   try {
     const model = await askJson("/model");
-    const names = Object.keys(model.metrics).filter((name) => name.startsWith("test_") && !/_(low|high)$/.test(name)).sort();
+    const names = judged(model.metrics);
     show("champion",
       make("p", {}, `Version ${model.version} of ${model.name} predicts ${model.target.name} (${model.target.classes.join(", ")}). ${model.reason || ""}`),
       names.length ? table([["On the test file"], ["Value (95 % bounds)", "figure"]], names.map((name) => [name.slice(5), bounded(model.metrics, name)])) : null);
@@ -116,7 +124,7 @@ async function champion() {
 
 // The figures that both versions have, for somebody who is about to exchange them.
 function difference(now, next) {
-  const names = Object.keys(next.metrics).filter((name) => name.startsWith("test_") && !/_(low|high)$/.test(name) && name in (now ? now.metrics : {})).sort();
+  const names = judged(next.metrics).filter((name) => name in (now ? now.metrics : {}));
   return names.map((name) => `${name.slice(5)}: ${bounded(now.metrics, name)} now, ${bounded(next.metrics, name)} then`).join("\n");
 }
 
