@@ -43,8 +43,7 @@ class Descent:
         levels, sizes = places.levels, np.diff(forest.leaves)
         if 2 * sizes.max(initial=0) > MOST or len(places.columns) > MOST:
             raise NotAskedError("large trees")
-        is_left = np.ones(forest.n_trees, dtype=bool)
-        is_left[levels.trees] = False
+        is_left = levels.is_other
         order = np.argsort(np.where(is_left, forest.depths, -1), kind="stable")  # groups of about the same depth
         order = order[len(levels.trees) :]
         filling = -len(order) % GROUP  # of the last group: a node that leads to itself

@@ -77,6 +77,7 @@ class Forest:
             depths[self.tree[nodes]] = depth
         return depths
 
+    @cached_property
     def from_left_to_right(self) -> tuple[Ints, Ints, Floats]:
         """Of each node (n_nodes,) where in its tree the leaves on its left begin and end; the leaves in this order."""
         count, first = np.zeros(len(self.left), dtype=np.int64), np.zeros(len(self.left), dtype=np.int64)

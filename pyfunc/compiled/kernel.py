@@ -48,15 +48,14 @@ class Questions:
         self._run_levels = machine.compiled(_sum_up_levels, _smallest_levels)
         self.outputs, self._places = outputs, places
         levels = places.levels
-        is_left = np.ones(forest.n_trees, dtype=bool)
-        is_left[levels.trees] = False
+        is_left = levels.is_other
         sizes = np.diff(forest.leaves)[is_left]
         if sizes.sum() > MOST_LEAVES * max(1, len(sizes)) or sizes.max(initial=0) > NEVER:
             raise NotAskedError("large trees")
         self._planes = _Planes(places)
         words = _words_of(forest, is_left, places.asked, self._planes)
         leaves = np.cumsum([0, *sizes])
-        *_, ordered = forest.from_left_to_right()
+        *_, ordered = forest.from_left_to_right
         values = ordered[np.repeat(is_left, np.diff(forest.leaves))]
         self._asked = np.flatnonzero(is_left), *words, leaves, values
         asked = self._planes.asked_in_order(places.asked, levels.nodes)
@@ -136,7 +135,7 @@ def _plane(plane: int) -> np.ndarray[Any, np.dtype[np.uint16]]:
 
 def _words_of(forest: Forest, is_left: np.ndarray[Any, Any], asked: Asked, planes: _Planes) -> tuple[Any, ...]:
     """What `_sum_up` takes of the trees that are left, from the words of each tree to the planes' bits."""
-    begin, end, _ = forest.from_left_to_right()
+    begin, end, _ = forest.from_left_to_right
     n_words = -(-np.diff(forest.leaves)[is_left] // BITS)
     trees = np.cumsum([0, *n_words])
     at_tree = np.zeros(forest.n_trees, dtype=np.int64)
@@ -152,8 +151,7 @@ def _words_of(forest: Forest, is_left: np.ndarray[Any, Any], asked: Asked, plane
     order = np.argsort(word, kind="stable")
     node, word, kept = nodes[of][order], word[order], kept[order]
     is_set = asked.kind[node] == NOT_IN
-    bounds = _in_fours(word[~is_set], int(trees[-1]))
-    starts, at = bounds
+    starts, at = _in_fours(word[~is_set], int(trees[-1]))
     row, bound, ruled = (
         np.full(int(starts[-1]), filled, dtype=kind)
         for filled, kind in ((0, np.int64), (NEVER, np.uint16), (NEVER, np.uint16))

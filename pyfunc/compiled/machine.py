@@ -18,11 +18,6 @@ class NoMachineError(Exception):
     """Numba is not installed."""
 
 
-def has(function: Callable[..., None]) -> bool:
-    """Whether a function is compiled already."""
-    return function.__qualname__ in _made
-
-
 def compiled(function: Callable[..., None], arguments: Callable[[], tuple[Any, ...]]) -> Callable[..., None]:
     """A function as machine code.
 

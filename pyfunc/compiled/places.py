@@ -15,8 +15,8 @@ import numpy as np
 from pyfunc.compiled.forest import Floats, Forest, Ints
 from pyfunc.compiled.lightgbm_text import DEFAULT_LEFT, NAN_IS_MISSING, WORD
 
-LEAVES = 64  # bits of a word
-MOST_CODES = LEAVES - 1  # of a column whose sets are words; the last bit is for what is none of the codes
+CODES = 64  # bits of a set that is asked for at once
+MOST_CODES = CODES - 1  # of a column of such sets; the last bit is for what is none of the codes
 MOST_BOUNDS = 2**16 - 2  # of a column: places are 16 bits
 LEAST_LEVELS, MOST_LEVELS = 3, 16  # of a tree that is worth to be asked level by level, and can be
 MISSING_KINDS = 12  # bits of a decision that tell what missing means
@@ -87,6 +87,7 @@ class Levels:
 
     Attributes:
         trees: (n_trees,) their places among all trees.
+        is_other: (n,) of all trees, those that are none.
         nodes: (n_questions,) one of each level, from the root down, one tree behind the other.
         starts: (n_trees + 1,) of the questions.
         leaves: (n_trees + 1,) where the values of each begin.
@@ -94,6 +95,7 @@ class Levels:
     """
 
     trees: Ints
+    is_other: np.ndarray[Any, np.dtype[np.bool_]]
     nodes: Ints
     starts: Ints
     leaves: Ints
@@ -173,7 +175,7 @@ class Places:
         words = np.append(forest.words, 0).astype(np.uint64)
         second = np.where(sizes > 1, words[np.minimum(forest.sets[:-1] + 1, len(forest.words))], np.uint64(0))
         of_word = words[forest.sets[:-1]] | second << np.uint64(WORD)
-        is_small = (sizes <= LEAVES // WORD) & (of_word >> np.uint64(MOST_CODES) == 0)
+        is_small = (sizes <= CODES // WORD) & (of_word >> np.uint64(MOST_CODES) == 0)
         none = np.zeros(0)
         nodes = np.flatnonzero(forest.is_code)
         features = forest.feature[nodes]
@@ -208,13 +210,13 @@ def _levels_of(forest: Forest, asked: Asked) -> Levels:
     listed = np.concatenate([np.zeros(0, dtype=np.int64), *firsts])
     listed = listed[np.argsort(forest.tree[listed], kind="stable")]
     listed = listed[is_one[forest.tree[listed]]]
-    *_, ordered = forest.from_left_to_right()
-    sizes = n_leaves[is_one]
+    *_, ordered = forest.from_left_to_right
     return Levels(
         np.flatnonzero(is_one),
+        ~is_one,
         listed,
         np.cumsum([0, *depths[is_one]]),
-        np.cumsum([0, *sizes]),
+        np.cumsum([0, *n_leaves[is_one]]),
         ordered[np.repeat(is_one, n_leaves)],
     )
 

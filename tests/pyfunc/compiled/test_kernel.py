@@ -149,6 +149,21 @@ def test_sets_of_any_size_are_asked_for():
     assert both(model([[small], [large]], 2), 2, codes) == [[1, 2], [1, 1], [2, 1], [2, 2], [2, 2], [2, 2], [2, 2]]
 
 
+def test_a_level_asks_for_a_set_of_any_size():
+    """A tree that asks the same at all nodes of a level, for codes far apart: the answers are the bits of a leaf."""
+    at_level = np.repeat([0, 1, 2], [1, 2, 4])
+    made = tree(
+        feature=at_level, threshold=np.full(7, 0.5), missing_left=np.ones(7, dtype=bool),
+        categories={node: [0, 40] for node in (1, 2)}, left=np.array([1, 3, 5, -1, -3, -5, -7]),
+        right=np.array([2, 4, 6, -2, -4, -6, -8]), leaves=np.arange(8.0),
+    )  # fmt: skip
+    text = model([[made.text()]], 3)
+    rows = np.array([[0, 0, 0], [0, 40, 1], [0, 1, 0], [1, 41, 1], [1, 40, 0], [1, np.nan, 1]])
+
+    assert Places(read(text)).levels.trees.tolist() == [0]
+    assert both(text, 1, rows) == [[0], [1], [2], [7], [4], [7]]
+
+
 def test_a_deep_tree_takes_many_words():
     """A chain of 200 questions: every leaf is found."""
     n = 200
