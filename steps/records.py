@@ -87,7 +87,7 @@ class SearchPlan:
     blend: bool = False  # whether a weighted mean of the candidates is a candidate too
     rule: CutRule = CutRule()  # for the threshold that is stored
     candidates: int | None = None  # how many, in place of the budget: the same ones whatever the machine's load
-    max_latency_ms: float | None = None  # of one row, through schema and pipeline
+    max_latency_ms: float | None = None  # of one row, as it is served
     latency_price: float = 0.001  # share of the log loss that must be won for each doubling of the time a row takes
 
 

@@ -42,9 +42,10 @@
     least_likely  test rows (from 1, header not counted) whose true class was given the least probability
     tried         the train run's leaderboard, best first, and how many there were
     frontier      null where training has not measured what a row takes; metric, latency_price, max_latency_ms (null for
-                  none), latency_ms (of the chosen one, measured again alone), candidates (all that were done, the
+                  none), latency_ms (of the chosen one, as it is served), candidates (all that were done, the
                   fastest first): name, model, run_id, value (cross-validated metric), log_loss, latency_ms,
-                  size_bytes, is_ahead (no other one is better in both, log loss and time), chosen
+                  size_bytes, is_ahead (no other one is better in both, log loss and time), is_slow (over the limit
+                  as it is served, or slower through its pipeline than one that is), chosen
     resampling    resamples, seed, level
     plots         name and title (the finding) of each
 

@@ -27,7 +27,7 @@ def found(
         tried: the whole leaderboard of the train run.
         metric: the primary figure.
         parameters: of the train run.
-        latency_ms: of a row of the chosen one, measured again alone; None where it was not.
+        latency_ms: of a row of the chosen one as it is served; None where it was not measured.
     """
     needed = (f"cv_{metric}", "cv_log_loss", "latency_ms")
     done = [each for each in tried if not each.get("error") and all(is_number(each.get(name)) for name in needed)]
@@ -48,6 +48,7 @@ def found(
                 "latency_ms": float(each["latency_ms"]),
                 "size_bytes": int(each["size_bytes"]) if is_number(each.get("size_bytes")) else None,
                 "is_ahead": bool(each.get("frontier")),
+                "is_slow": bool(each.get("too_slow")),
                 "chosen": bool(each.get("chosen")),
             }
             for each in sorted(done, key=lambda each: float(each["latency_ms"]))
@@ -81,11 +82,6 @@ def chosen(stated: Mapping[str, Any]) -> Candidate:
 def best(listed: Sequence[Candidate], metric: str) -> Candidate:
     """The best by the figure; the chosen one before its equals."""
     return max(listed, key=lambda each: (gain(metric, each["value"], 0.0), each["chosen"]))
-
-
-def is_slow(each: Candidate, stated: Mapping[str, Any]) -> bool:
-    """Whether a row takes longer than was allowed."""
-    return stated["max_latency_ms"] is not None and each["latency_ms"] > stated["max_latency_ms"]
 
 
 def is_number(value: Any) -> bool:

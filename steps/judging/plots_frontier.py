@@ -28,15 +28,13 @@ def plots(stated: Mapping[str, Any] | None) -> list[Plot]:
     """The plot of `frontier` of `evaluation.json`; none without two candidates whose time is known."""
     if not stated or len(stated["candidates"]) < 2:  # noqa: PLR2004 (one is not compared with anything)
         return []
-    listed, limit = stated["candidates"], stated["max_latency_ms"]
+    listed = stated["candidates"]
     top = _top(listed)
     beyond = [each for each in listed if each["log_loss"] > top]
     caption = (
         f"Time of a row and cross-validated log loss of {counted(len(listed), 'candidate')}; the further to the lower "
         "left, the better. Line: the lowest log loss that can be had within a time. Large point: the chosen one."
     )
-    if limit is not None:
-        caption += f" Dotted: max_latency_ms, {row_cost.milliseconds(limit)}."
     if beyond:
         caption += (
             f" Triangles at the upper edge: {counted(len(beyond), 'candidate')} with a log loss above {number(top)}."
@@ -56,11 +54,9 @@ def plots(stated: Mapping[str, Any] | None) -> list[Plot]:
 
     def paint(drawing: Drawing) -> None:
         area = axes(drawing)
-        _scale(area, listed, limit, top)
+        _scale(area, listed, top)
         _points(area, listed, top)
         taken: list[Box] = []
-        if limit is not None:
-            area.axvline(limit, color=COLOUR["ink"], linewidth=1, linestyle=":")
         named = [each for each in listed if (each["is_ahead"] or each["chosen"]) and each["log_loss"] <= top]
         for each in sorted(named, key=lambda each: not each["chosen"]):
             _name(area, each, [one for one in listed if one["log_loss"] <= top], taken)
@@ -96,9 +92,9 @@ def _ms(each: Candidate) -> float:
     return max(float(each["latency_ms"]), LEAST_MS)
 
 
-def _scale(area: Axes, listed: Sequence[Candidate], limit: float | None, top: float) -> None:
+def _scale(area: Axes, listed: Sequence[Candidate], top: float) -> None:
     """Both axes around all that is drawn; round numbers on the logarithmic one."""
-    times = [_ms(each) for each in listed] + ([limit] if limit is not None else [])
+    times = [_ms(each) for each in listed]
     low, high = min(times) / 1.3, max(times) * 1.3
     lowest = min(each["log_loss"] for each in listed)
     margin = max(0.12 * (top - lowest), 0.002 * max(top, 1e-6))

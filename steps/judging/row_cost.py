@@ -20,8 +20,9 @@ RULE = (
     "this is cross-validated on the training file; the test file has no part in it."
 )
 MEASURED = (
-    "The time is that of one row sent alone through schema and pipeline, measured on the machine that trained, while "
-    "the search was at work; a compiled model takes less. The size is that of the stored pipeline."
+    "These times are those of one row sent alone through schema and pipeline, measured on the machine that trained, "
+    "while the search was at work. What is chosen is compiled where that can be done, and takes less; that is what "
+    "max_latency_ms is held against. The size is that of the stored pipeline."
 )
 
 
@@ -38,7 +39,7 @@ def section(doc: Doc) -> dict[str, Any] | None:
         {
             "name": printable(each["name"]),
             "chosen": each["chosen"],
-            "note": _note(each, best, stated),
+            "note": _note(each, best),
             "cells": [
                 *(number(each[figure], 4) for figure in figures), milliseconds(each["latency_ms"]).partition(" ")[0],
             ],
@@ -76,13 +77,16 @@ def sentences(stated: Mapping[str, Any]) -> list[str]:
     """Which candidate is the best by the figure alone, what it costs, and why the chosen one was taken."""
     listed, metric = stated["candidates"], stated["metric"]
     chosen, best = frontier.chosen(stated), frontier.best(listed, metric)
-    quick = [each for each in listed if each["chosen"] or not frontier.is_slow(each, stated)]
+    quick = [each for each in listed if each["chosen"] or not each["is_slow"]]
     leader = frontier.best(quick, metric)
     said = [_first(best, chosen, listed, metric)]
     if leader is not best:
         limit = milliseconds(stated["max_latency_ms"])
         within = "the chosen one is" if leader is chosen else f"{leader['name']} is"
-        said.append(f"That is longer than max_latency_ms allows ({limit}); of those within it, {within} the best.")
+        said.append(
+            f"As it would be served, that is longer than max_latency_ms allows ({limit}); of the others, {within} the "
+            "best."
+        )
     others = [each for each in quick if each is not chosen]
     if chosen["model"] in COMPOSED:
         others = [each for each in others if each["model"] not in COMPOSED] or others
@@ -91,7 +95,7 @@ def sentences(stated: Mapping[str, Any]) -> list[str]:
         said.append(_why(chosen, cheapest if leader is chosen else leader, quick, stated))
     if frontier.is_number(stated["latency_ms"]):
         alone = milliseconds(stated["latency_ms"])
-        said.append(f"Measured again with nothing else at work, a row of the chosen one takes {alone}.")
+        said.append(f"As it is served, with nothing else at work, a row of the chosen one takes {alone}.")
     return said
 
 
@@ -149,8 +153,7 @@ def _why(chosen: Candidate, other: Candidate, quick: Sequence[Candidate], stated
     reason = f"{other['name']} falls short by {NAMES[stated['metric']]}, by more than luck"
     if other["model"] in COMPOSED:
         reason = f"what the {other['model']} gains may be luck"
-    again = ", or a row took too long when it was measured again" if stated["max_latency_ms"] else ""
-    return f"{said}. But {reason}{again}, so {chosen['name']} is taken."
+    return f"{said}. But {reason}, so {chosen['name']} is taken."
 
 
 def _less(one: Candidate, other: Candidate) -> str:
@@ -174,12 +177,12 @@ def _price(slow: Candidate, fast: Candidate, quick: Sequence[Candidate], price: 
     )
 
 
-def _note(each: Candidate, best: Candidate, stated: Mapping[str, Any]) -> str:
+def _note(each: Candidate, best: Candidate) -> str:
     """What is said beside a candidate's name."""
     notes = [
         "chosen" if each["chosen"] else "",
         "best figure" if each is best else "",
-        "over the limit" if frontier.is_slow(each, stated) else "",
+        "over the limit" if each["is_slow"] else "",
         "" if each["is_ahead"] else "not on the frontier",
     ]
     return ", ".join(note for note in notes if note)

@@ -2,12 +2,13 @@
 
 The rule, in order:
 
-1. A candidate whose row takes longer than `max_latency_ms` is out.
-2. Of single candidates, the best in the metric and those that fall short of it by luck only are equals; of equals the
+1. Of single candidates, the best in the metric and those that fall short of it by luck only are equals; of equals the
    one with the lowest priced log loss is taken. A price of p makes a candidate that takes twice the time of the fastest
    one pay p of its log loss: it has to be better by that share for each doubling.
-3. A blend or a stack is taken where its priced log loss is lower than the single one's, the gain is more than luck, and
+2. A blend or a stack is taken where its priced log loss is lower than the single one's, the gain is more than luck, and
    it is as good in the metric. Of several the one with the lowest priced log loss goes first.
+3. What was chosen is compiled, and a row of it timed as it will be served. Where that takes longer than
+   `max_latency_ms`, it is out, and so is what took as long through its pipeline; then the rest is chosen from.
 
 Luck: paired resamples of the training rows, on out-of-fold probabilities. For a blend both sides choose on the rows
 drawn and are judged on the others, since the best of many single candidates is lucky too.
@@ -65,26 +66,23 @@ def choose(ranked: Sequence[Ranked], y: np.ndarray[Any, Any], plan: SearchPlan) 
     Args:
         ranked: all candidates, failed ones too.
         y: int64 (n_rows,) positions of the classes.
-        plan: metric, limit and price.
+        plan: metric and price.
 
     Raises:
-        TrainingRefusedError: none was done, or none is fast enough.
+        TrainingRefusedError: none was done.
     """
     usable = [one for one in ranked if not one.tried.error and np.isfinite(one.figures[plan.metric])]
     if not usable:
         raise TrainingRefusedError(_none_done(ranked, plan))
-    quick = [one for one in usable if is_quick(one.latency_ms, plan)]
-    if not quick:
-        raise TrainingRefusedError(too_slow({one.tried.name: one.latency_ms for one in usable}, plan))
-    singles = in_order([one for one in quick if one.tried.model not in COMPOSED], plan)
-    blends = [one for one in quick if one.tried.model in COMPOSED]
+    singles = in_order([one for one in usable if one.tried.model not in COMPOSED], plan)
+    blends = [one for one in usable if one.tried.model in COMPOSED]
     if not singles:
-        return min(blends, key=lambda one: priced(one, quick, plan))
+        return min(blends, key=lambda one: priced(one, usable, plan))
     best = min(singles, key=lambda one: gain(plan.metric, 0.0, one.figures[plan.metric]))
     equals = [one for one in singles if _is_as_good(one, best, plan.metric)]
-    single = min(equals, key=lambda one: priced(one, quick, plan))
-    for blended in sorted(blends, key=lambda one: priced(one, quick, plan)):
-        is_worth_it = priced(blended, quick, plan) < priced(single, quick, plan)
+    single = min(equals, key=lambda one: priced(one, usable, plan))
+    for blended in sorted(blends, key=lambda one: priced(one, usable, plan)):
+        is_worth_it = priced(blended, usable, plan) < priced(single, usable, plan)
         if is_worth_it and is_surely_better(blended, single, y) and _is_as_good(blended, single, plan.metric):
             return blended
     return single
@@ -102,6 +100,16 @@ def priced(one: Ranked, among: Sequence[Ranked], plan: SearchPlan) -> float:
 def is_quick(latency_ms: float, plan: SearchPlan) -> bool:
     """Whether a row takes no longer than the plan allows."""
     return plan.max_latency_ms is None or latency_ms <= plan.max_latency_ms
+
+
+def out_with(one: Ranked, among: Sequence[Ranked], *, is_compiled: bool) -> list[Ranked]:
+    """What is out together with a candidate that takes too long, itself first.
+
+    Compiled ones are as a rule in the order of their pipelines, so what is slower there need not be tried. A pipeline
+    that could not be compiled says nothing of others.
+    """
+    slower = [other for other in among if other.latency_ms >= one.latency_ms] if is_compiled else []
+    return [one, *(other for other in slower if other is not one)]
 
 
 def is_surely_better(one: Ranked, other: Ranked, y: np.ndarray[Any, Any]) -> bool:
@@ -124,9 +132,22 @@ def in_order(ranked: Sequence[Ranked], plan: SearchPlan) -> list[Ranked]:
 
 
 def leaderboard(
-    ranked: Sequence[Ranked], chosen: Ranked, plan: SearchPlan, as_stored: Mapping[str, Any]
+    ranked: Sequence[Ranked],
+    chosen: Ranked,
+    plan: SearchPlan,
+    as_stored: Mapping[str, Any],
+    slow: Sequence[Ranked] = (),
 ) -> pd.DataFrame:
-    """All candidates, best first, the failed ones last; `as_stored` are further columns of the chosen one."""
+    """All candidates, best first, the failed ones last.
+
+    Args:
+        ranked: all of them.
+        chosen: the one that is logged as the model.
+        plan: with the metric that they are ordered by.
+        as_stored: further columns of the chosen one.
+        slow: those that `max_latency_ms` has put out.
+    """
+    out = {id(one) for one in slow}
     done = [one for one in ranked if not one.tried.error]
     ahead = frontier([one.figures["log_loss"] for one in done], [one.latency_ms for one in done])
     best = {id(one) for one, is_ahead in zip(done, ahead, strict=True) if is_ahead}
@@ -143,6 +164,7 @@ def leaderboard(
             "latency_ms": round(one.latency_ms, 3),
             "size_bytes": one.tried.outcome.pipeline_bytes,
             "frontier": id(one) in best,
+            "too_slow": id(one) in out,
             **(as_stored if one is chosen else {}),
         }
         for one in ranked
@@ -169,7 +191,7 @@ def too_slow(times_ms: Mapping[str, float], plan: SearchPlan) -> Problem:
     fastest = min(times_ms, key=lambda name: times_ms[name])
     what = (
         f"No candidate answers a row within {plan.max_latency_ms:g} ms; "
-        f"the fastest, {fastest}, takes {times_ms[fastest]:.2f} ms here."
+        f"the fastest, {fastest}, takes {times_ms[fastest]:.3g} ms here."
     )
     return Problem("latency_not_reached", what, "parameters", "Raise max_latency_ms, or name models such as lightgbm.")
 

@@ -68,6 +68,21 @@ class Tried:
         return f"{BLEND} of {self.parts}" if self.model == BLEND else f"{self.model} #{self.number}"
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """How a candidate would be served.
+
+    Attributes:
+        plan: folder with its plan; None where the pipeline answers.
+        reason: why there is no plan; empty where there is one.
+        latency_ms: of one row, measured while nothing else of the search runs; NaN where it could not be.
+    """
+
+    plan: Path | None
+    reason: str
+    latency_ms: float
+
+
 @dataclass
 class Search:
     """A search over one table: the scratch folder with all that was fitted, and what has ended.
@@ -162,15 +177,10 @@ class Search:
         finished = self._put_together("recalibrated model", workers.recalibrate, tried.pipeline.name, recalibration)
         return None if finished is None else self.folder / workers.CALIBRATED
 
-    def latency_ms(self, pipeline: Path) -> float:
-        """What a row takes, measured while nothing else of the search runs; NaN where it could not be."""
-        finished = self._put_together("time of a row", workers.time_row, pipeline.name)
-        return float("nan") if finished is None else finished.outcome.latency_ms
-
-    def compiled(self, pipeline: Path) -> Path | str:
-        """The folder with the plan of a fitted pipeline, or why there is none."""
-        finished = self._alone(workers.compile_plan, pipeline.name, limit_s=COMPILE_LIMIT_S)
-        return finished.outcome.error or self.folder / workers.PLAN
+    def compiled(self, pipeline: Path) -> Compiled:
+        """The plan of a fitted pipeline, which stays until the next one is asked for, and what a row takes with it."""
+        outcome = self._alone(workers.compile_plan, pipeline.name, limit_s=COMPILE_LIMIT_S).outcome
+        return Compiled(None if outcome.error else self.folder / workers.PLAN, outcome.error or "", outcome.latency_ms)
 
     def _put_together(self, what: str, work: Callable[..., Outcome], *arguments: Any) -> Finished | None:
         """Work on fitted pipelines, in a worker of its own, which can read their pickles; None where it failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from pyfunc.bags import thinned
 from pyfunc.codes import Codes
+from pyfunc.compiled.plan import Plan
 from pyfunc.estimators import Columns
 from pyfunc.model import Scorer, decide
 from pyfunc.package import Package
@@ -60,16 +62,25 @@ class Table:
         """All figures of some rows."""
         return figures_of(self.y[rows], scores[rows], self.schema, self.threshold)
 
-    def latency_ms(self, pipeline: Any) -> float:
-        """What one row takes: enforced, through the pipeline, answered. Compiled it takes less."""
-        scorer = Scorer(Package(pipeline, self.schema, self.threshold, {}))
-        scorer.answer(self.row, "training rows")
-        took: list[float] = []
-        while len(took) < LOOKS and (len(took) < 3 or sum(took) < LOOK_S):  # noqa: PLR2004
-            started = time.perf_counter()
-            scorer.answer(self.row, "training rows")
-            took.append(time.perf_counter() - started)
-        return float(np.median(took) * 1000)
+    def latency_ms(self, pipeline: Any, plan: Plan | None = None) -> float:
+        """What one row takes, enforced and answered: through the pipeline, or as a record by the plan."""
+        scorer = Scorer(Package(pipeline, self.schema, self.threshold, {}, plan))
+        records: list[Any] = self.schema.example().to_dict("records")
+        if plan is not None and scorer.answer_records(records) is not None:
+            plan.warm()
+            return _median_ms(lambda: scorer.answer_records(records))
+        return _median_ms(lambda: scorer.answer(self.row, "training rows"))
+
+
+def _median_ms(work: Callable[[], object]) -> float:
+    """What it takes, once it is warm."""
+    work()
+    took: list[float] = []
+    while len(took) < LOOKS and (len(took) < 3 or sum(took) < LOOK_S):  # noqa: PLR2004
+        started = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - started)
+    return float(np.median(took) * 1000)
 
 
 def figures_of(

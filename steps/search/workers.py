@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import shutil
 import signal
 import traceback
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from pyfunc.bags import thinned
 from pyfunc.compiled import files
 from pyfunc.compiled.checking import SAME, difference, odd_rows
 from pyfunc.compiled.extract import extract
+from pyfunc.compiled.plan import Plan
 from pyfunc.compiled.unfit import NotCompiledError
 from pyfunc.estimators import Blend, Calibrated, Recalibration
 from steps.search.attempts import attempt
@@ -32,7 +34,6 @@ from steps.search.table import FRAME, TABLE, Table, read
 
 __all__ = [
     "CALIBRATED", "PLAN", "Part", "assemble", "attempt", "compile_plan", "hello", "main", "prepare", "recalibrate",
-    "time_row",
 ]  # fmt: skip
 
 CALIBRATED = "calibrated.pkl"  # the chosen candidate with its map
@@ -93,33 +94,41 @@ def recalibrate(folder: Path, pipeline: str, recalibration: Recalibration) -> Ou
     return _leave(folder, CALIBRATED, Calibrated(read(folder, pipeline), recalibration))
 
 
-def time_row(folder: Path, pipeline: str) -> Outcome:
-    """What one row takes through a fitted candidate, on a machine that does nothing else for this search."""
-    table: Table = read(folder, TABLE)
-    return Outcome(latency_ms=table.latency_ms(read(folder, pipeline)))
-
-
 def compile_plan(folder: Path, pipeline: str) -> Outcome:
     """Write the plan of a fitted candidate into the folder `PLAN`; with an error where the pipeline has to answer.
 
     The plan is read back from its files, and answers training rows and odd ones as the pipeline does, or is not used.
+    Either way the outcome has the time of a row as it will be served, on a machine that does nothing else for this
+    search.
     """
     table: Table = read(folder, TABLE)
     fitted = read(folder, pipeline)
     place = folder / PLAN
+    shutil.rmtree(place, ignore_errors=True)  # that of a candidate that was too slow
     place.mkdir()
+    plan, error = None, None
     try:
-        files.save(extract(fitted, table.schema), place)
+        plan = _plan_of(fitted, folder, table, place)
     except NotCompiledError as reason:
-        return Outcome(error=str(reason))
+        error = str(reason)
+    return Outcome(error=error, latency_ms=table.latency_ms(fitted, plan))
+
+
+def _plan_of(fitted: Any, folder: Path, table: Table, place: Path) -> Plan:
+    """The plan as it is read back.
+
+    Raises:
+        NotCompiledError: there is none, or it does not answer as the pipeline does.
+    """
+    files.save(extract(fitted, table.schema), place)
     plan = files.load(place)
     frame = read(folder, FRAME)
     some = thinned(np.arange(len(frame)), table.y, CHECKED_ROWS, table.seed)
     for rows in (frame.iloc[some], odd_rows(table.schema)):
         far = difference(plan, fitted, rows, table.schema)
         if not far <= SAME:
-            return Outcome(error=f"a difference of {far:.1g} between the compiled model and its pipeline")
-    return Outcome()
+            raise NotCompiledError(f"a difference of {far:.1g} between the compiled model and its pipeline")
+    return plan
 
 
 def main(job: Callable[..., Outcome], folder: Path, result: Path, limit_s: float, arguments: tuple[Any, ...]) -> None:

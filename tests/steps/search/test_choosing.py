@@ -11,7 +11,18 @@ import pytest
 
 from pyfunc.errors import TrainingRefusedError
 from steps.records import SearchPlan
-from steps.search.choosing import Ranked, choose, frontier, in_order, is_surely_better, leaderboard, priced
+from steps.search.choosing import (
+    Ranked,
+    choose,
+    frontier,
+    in_order,
+    is_quick,
+    is_surely_better,
+    leaderboard,
+    out_with,
+    priced,
+    too_slow,
+)
 from steps.search.outcome import Outcome
 from steps.search.race import BLEND, Tried
 
@@ -165,34 +176,31 @@ def test_where_a_number_was_asked_for_sizes_are_priced_and_times_are_not():
     assert choose([small, large], Y, plan) is large
 
 
-def test_the_limit_is_hard():
-    """A candidate above the limit is not chosen however good it is; one that takes just as long as it may, is."""
-    best = candidate("lightgbm", 0, [0.99, 0.99, 0.99], 0.1, latency_ms=5.1)
-    allowed = candidate("lr", 0, FOLDS, 0.4, latency_ms=5.0)
-    blend = blended(0.05, BETTER, [0.99, 0.99, 0.99], latency_ms=9.0)
+def test_the_limit_is_hard_and_what_could_not_be_measured_does_not_keep_it():
+    """As long as it may is allowed, longer and unknown are not; without a limit all are."""
+    limited = replace(PLAN, max_latency_ms=5.0)
 
-    assert choose([best, allowed, blend], Y, replace(PLAN, max_latency_ms=5.0)) is allowed
+    assert [is_quick(taken, limited) for taken in (5.0, 5.1, float("nan"))] == [True, False, False]
+    assert is_quick(float("nan"), PLAN)
 
 
-def test_a_time_that_could_not_be_measured_keeps_no_limit():
-    """NaN is not within any number of milliseconds."""
-    unknown = candidate("lightgbm", 0, FOLDS, 0.1, latency_ms=float("nan"))
-    known = candidate("lr", 0, FOLDS, 0.4, latency_ms=1.0)
+def test_what_is_slower_than_a_compiled_one_is_out_with_it():
+    """Pipelines tell the order of compiled ones; one that could not be compiled is out alone."""
+    best = candidate("lightgbm", 0, FOLDS, 0.1, latency_ms=20.0)
+    faster, slower = candidate("lr", 0, FOLDS, 0.4, latency_ms=8.0), candidate("et", 0, FOLDS, 0.3, latency_ms=30.0)
+    unknown = candidate("et", 1, FOLDS, 0.3, latency_ms=float("nan"))
 
-    assert choose([unknown, known], Y, replace(PLAN, max_latency_ms=5.0)) is known
+    assert out_with(best, [faster, best, slower, unknown], is_compiled=True) == [best, slower]
+    assert out_with(best, [faster, best, slower, unknown], is_compiled=False) == [best]
+    assert out_with(unknown, [faster, best, slower, unknown], is_compiled=True) == [unknown]
 
 
 def test_the_refusal_names_the_fastest_candidate_and_the_limit():
     """Where none is fast enough, the problem says how fast one could be."""
-    slow = candidate("lightgbm", 0, FOLDS, 0.1, latency_ms=7.5)
-    slower = candidate("lr", 3, FOLDS, 0.1, latency_ms=30.0)
+    problem = too_slow({"lr #3": 0.3, "lightgbm #0": 0.075}, replace(PLAN, max_latency_ms=0.05))
 
-    with pytest.raises(TrainingRefusedError) as refused:
-        choose([slower, slow], Y, replace(PLAN, max_latency_ms=5.0))
-
-    (problem,) = refused.value.problems
     assert problem.code == "latency_not_reached"
-    assert all(part in problem.what for part in ("within 5 ms", "lightgbm #0", "7.50 ms"))
+    assert all(part in problem.what for part in ("within 0.05 ms", "lightgbm #0", "0.075 ms"))
     assert "max_latency_ms" in problem.fix
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pyfunc.errors import TrainingRefusedError
 from pyfunc.estimators import Calibrated
 from steps import loading, tracking, train
 from steps.judging.metrics import figures
 from steps.search import table, workers
 from steps.search.outcome import Outcome
-from steps.search.race import Search, Tried
+from steps.search.race import Compiled, Search, Tried
 from steps.search.table import lay_out
 from tests.steps.judging import models
 
@@ -60,7 +61,6 @@ def trained(store, monkeypatch):
 
         monkeypatch.setattr(Search, "race", race)
         monkeypatch.setattr(Search, "recalibrated", here)
-        monkeypatch.setattr(Search, "latency_ms", lambda *_: 1.0)
         candidate = train.train(data, {"models": "lr", **options})
         package = loading.load(candidate.model_uri).package
         return candidate, package, store.client.get_run(candidate.run_id)
@@ -158,3 +158,17 @@ def test_five_classes_are_recalibrated_and_have_no_threshold(trained):
     assert tracking.THRESHOLD not in run.data.tags
     scores = package.pipeline.predict_proba(data.test)
     np.testing.assert_allclose(scores.sum(axis=1), 1)
+
+
+def test_the_limit_is_held_against_what_is_served(trained, monkeypatch):
+    """The compiled model's time counts, not the pipeline's 1 ms; where it is over the limit, training is refused."""
+    data = models.dataset(rows=200)
+    monkeypatch.setattr(Search, "compiled", lambda *_: Compiled(None, "a reason", 0.85))
+
+    candidate, package, run = trained(data, 1.0, max_latency_ms="0.9")
+
+    assert run.data.metrics["latency_ms"] == candidate.cv_metrics["latency_ms"] == 0.85
+    assert package.manifest["scorer_reason"] == "a reason"
+    monkeypatch.setattr(Search, "compiled", lambda *_: Compiled(None, "a reason", 0.95))
+    with pytest.raises(TrainingRefusedError, match=r"within 0\.9 ms; the fastest, lr #0, takes 0\.95 ms"):
+        trained(data, 1.0, max_latency_ms="0.9")
