@@ -14,6 +14,7 @@ import pyarrow as pa
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from api import measures
 from api.bodies import CSV, IN_MEMORY, JSON, PARQUET
 from api.champion import Loaded
 from api.problems import NotAcceptableError, json_bytes
@@ -92,6 +93,7 @@ def write_records(
     predictions: Sequence[Mapping[str, Any]], notices: Sequence[Notice], loaded: Loaded, request_id: str
 ) -> Response:
     """The answer in JSON, for rows by column."""
+    measures.answered(loaded.version, len(predictions), notices)
     content = {
         "request_id": request_id,
         "model": loaded.facts,
@@ -135,10 +137,12 @@ class Written:
     def take(self, answers: pa.RecordBatch) -> None:
         """Some rows more."""
         self._writer.write(answers)
+        self._rows += answers.num_rows
 
     def response(self, notices: Sequence[Notice]) -> Response:
         """All of it."""
         self._writer.close()
+        measures.answered(self._loaded.version, self._rows, notices)
         if self._kind == JSON:
             self._file.write(b'],"warnings":' + json_bytes([notice.to_dict() for notice in notices]) + b"}")
         size = self._file.tell()
@@ -155,6 +159,7 @@ class Written:
         if self._kind == JSON:
             said = json_bytes({"request_id": self._request_id, "model": self._loaded.facts})
             self._file.write(said[:-1] + b',"predictions":[')
+        self._rows = 0
         self._writer = answer_files.writer(self.out, self._file)
 
     def _pieces(self) -> Iterator[bytes]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import multiprocessing.connection
 import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,13 +18,14 @@ import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Response
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import experiments, invocations, models, pages, predict, problems, promotion, training, uploads
+from api import experiments, invocations, measures, models, pages, predict, problems, promotion, training, uploads
 from api.champion import Champion, Versions
 from api.problems import NotReadyError, json_answer
 from api.requests import Envelope
 from api.security import Door, require_key
 from api.serving import Served, Serving, Slots
 from api.supervisor import Supervisor
+from steps.serve import end_soon
 from steps.settings import Settings
 
 PACKED_FROM = 64 * 1024  # bytes of an answer, for clients that accept gzip; less is not worth its time
@@ -50,7 +55,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
     )
     app.state.pages = pages.read()
     app.state.has_key = bool(settings.api_key)
-    for part in (predict, uploads, training, models, promotion, invocations, pages):
+    for part in (predict, uploads, training, models, promotion, invocations, pages, measures):
         app.include_router(part.router)
     app.include_router(router)
     problems.install(app)
@@ -73,11 +78,22 @@ def _lifespan(settings: Settings, supervisor: Supervisor) -> Any:
         sys.setswitchinterval(SWITCH_S)
         champion.start()
         supervisor.start()
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            threading.Thread(target=_end_with, args=(parent.sentinel,), name="parent", daemon=True).start()
         yield {"serving": serving}
         champion.stop()
         supervisor.stop()
+        if parent is not None:
+            end_soon()
 
     return lifespan
+
+
+def _end_with(parent: int) -> None:
+    """A worker whose parent was killed would hold the port for ever."""
+    multiprocessing.connection.wait([parent])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @router.get("/health", summary="Whether the server is alive")

@@ -21,6 +21,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 
+from api import measures
 from api.problems import NoChampionError
 from pyfunc.errors import ArtifactMismatchError, ModelUnavailableError, Problem, ProjectError
 from pyfunc.model import Scorer
@@ -131,6 +132,7 @@ class Champion:
         except MlflowException as error:
             if error.error_code in ABSENT:
                 self.current, self.problem = None, _no_champion(self.name)
+                measures.CHAMPION.set(0)
             else:
                 what = "The registry does not answer; the last champion keeps answering."
                 fix = "Check the tracking store that MLFLOW_TRACKING_URI names."
@@ -152,6 +154,7 @@ class Champion:
             loaded = load(self.name, version, run_id)
         except ProjectError as error:
             self.problem, self._failed, self._failed_at = error.problems[0], (version, run_id), time.monotonic()
+            measures.NOT_LOADED.inc()
             cause = f"{type(error.__cause__).__name__}" if error.__cause__ else error.problems[0].code
             log.error("champion not loaded name=%s version=%s cause=%s", self.name, version, cause)  # noqa: TRY400
             return
@@ -160,6 +163,8 @@ class Champion:
             plan.warm()  # before it answers: this takes a second or more, in which others would have to wait for Python
         self.current = loaded
         self.problem, self._failed = None, None
+        measures.SWAPS.labels(version).inc()
+        measures.CHAMPION.set(int(version))
         log.info("champion name=%s version=%s s=%.1f", self.name, version, time.perf_counter() - began)
 
     def _watch(self) -> None:

@@ -35,6 +35,7 @@ from mlflow.utils.git_utils import get_git_commit, get_git_repo_url
 import pyfunc
 from pyfunc.errors import ModelUnavailableError, Problem
 from steps import tracking
+from steps.serve import FIGURES
 
 JOB, OPEN, ENDED = "crisol.job", "open", "ended"
 CLAIM = "crisol.job_claim"
@@ -44,7 +45,7 @@ SCHEDULED, RUNNING, FINISHED, FAILED, KILLED = "SCHEDULED", "RUNNING", "FINISHED
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 ENTRY_POINT, ENV_MANAGER = "main", "local"
 PROJECT = Path(pyfunc.__file__).resolve().parent.parent
-NOT_PASSED_ON = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "CRISOL_API_KEY")
+NOT_PASSED_ON = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "CRISOL_API_KEY", FIGURES)
 SQLITE = "sqlite:///"
 PAGE = 1000  # runs a query
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from api import measures
 from pyfunc.errors import (
     ArtifactMismatchError,
     FileRefusedError,
@@ -124,6 +125,8 @@ def shaped(
     status: int, problems: Sequence[Problem], request_id: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The one shape of a refusal."""
+    for problem in problems:
+        measures.REFUSALS.labels(problem.code).inc()
     content = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

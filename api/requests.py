@@ -14,6 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import measures
 from api.problems import TooLargeError, bug_answer, problem_answer
 from pyfunc.errors import Problem, ProjectError
 from steps.settings import BYTES_PER_MIB
@@ -21,7 +22,7 @@ from steps.settings import BYTES_PER_MIB
 SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 CLIENT_GONE = 499  # nginx's number for a client that has hung up
 LOGGED_PATH = 200  # characters
-QUIET = ("/health", "/ready", "/ping")  # probes would drown everything else
+QUIET = ("/health", "/ready", "/ping", "/metrics")  # probes would drown everything else
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +57,7 @@ class Envelope:
         try:
             await self._guarded(scope, _Limited(scope, receive, self.max_mib), send_with_id, sent)
         finally:
-            _log_line(scope, sent.get("status", CLIENT_GONE), began, request_id)
+            _told(scope, sent.get("status", CLIENT_GONE), time.perf_counter() - began, request_id)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, sent: MutableMapping[str, int]) -> None:
         """Answer also where a handler does not."""
@@ -108,12 +109,13 @@ def _request_id(scope: Scope) -> str:
     return given.decode("ascii") if SAFE_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _log_line(scope: Scope, status: int, began: float, request_id: str) -> None:
-    """One line a request: no query, no body, nothing that could break the line."""
+def _told(scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    """Count a request, and write its line: no query, no body, nothing that could break the line."""
+    route = getattr(scope.get("route"), "path", None)
+    measures.request(scope["method"], route, status, seconds)
     path = quote(scope["path"], errors="replace")[:LOGGED_PATH]
     level = logging.DEBUG if path in QUIET else logging.INFO
-    ms = (time.perf_counter() - began) * 1000
-    log.log(level, "%s %s status=%d ms=%.1f request_id=%s", scope["method"], path, status, ms, request_id)
+    log.log(level, "%s %s status=%d ms=%.1f request_id=%s", scope["method"], path, status, seconds * 1000, request_id)
 
 
 def _places(error: Exception) -> str:

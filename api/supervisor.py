@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from api import endings, jobs, processes
+from api import endings, jobs, measures, processes
 from api.problems import JobEndedError
 from pyfunc.errors import Problem
 from steps import tracking
@@ -179,7 +179,9 @@ class Supervisor:
         elif run.info.status == jobs.FAILED and not code and not endings.reasons(client, run):
             tracking.record_problems(run_id, (endings.WORDLESS,), tracking.BUG)
         client.set_tag(run_id, jobs.JOB, jobs.ENDED)
-        log.info("job ended run=%s status=%s", run_id, client.get_run(run_id).info.status)
+        status = client.get_run(run_id).info.status
+        measures.ENDED.labels(status).inc()
+        log.info("job ended run=%s status=%s", run_id, status)
 
     def _watch(self) -> None:
         """Look until told to stop; before the first look, end what earlier processes have left open."""

@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import os
 import socket
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 import click
 import uvicorn
 from pydantic import ValidationError
+from uvicorn.supervisors import Multiprocess
 
 from pyfunc.errors import Problem, ProjectError
 from steps import process, tracking
@@ -26,6 +28,9 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", "8000"
 APP = "api.app:create_app"  # by name: steps know nothing of the API
 MAX_PORT = 65535
 BACKLOG = 256
+MOST_WORKERS = 64
+SILENT_S = 60  # after which a worker that does not answer is replaced; loading a large model keeps it from answering
+FIGURES = "PROMETHEUS_MULTIPROC_DIR"  # where workers count, see `api.measures`
 GRACE_S = 3  # for requests that are being answered when the server is told to end
 LAST_S = 3.0  # after that the process ends, whatever its threads compute
 log = logging.getLogger(__name__)
@@ -90,6 +95,22 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
+def workers_of(text: str) -> int:
+    """How many processes answer.
+
+    Args:
+        text: a whole number.
+
+    Raises:
+        ServeRefusedError: it is none, or more than `MOST_WORKERS`.
+    """
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_WORKERS)) else 0
+    if not 0 < number <= MOST_WORKERS:
+        what, fix = "'workers' is not a number of processes.", f"Give a whole number from 1 to {MOST_WORKERS}."
+        raise ServeRefusedError(Problem("workers_invalid", what, "parameters", fix))
+    return number
+
+
 def settings() -> Settings:
     """The settings (CRISOL_*).
 
@@ -108,8 +129,13 @@ def settings() -> Settings:
         ) from None  # the cause would show the value
 
 
-def serve(listener: Listener) -> None:
-    """Answer until told to end (SIGTERM, SIGINT, or the end of `mlflow run`)."""
+def serve(listener: Listener, workers: int = 1) -> None:
+    """Answer until told to end (SIGTERM, SIGINT, or the end of `mlflow run`).
+
+    Args:
+        listener: the address.
+        workers: processes that answer, each with the model in its memory; one that dies is replaced.
+    """
     os.environ.pop("MLFLOW_RUN_ID", None)  # else the next run that the server makes would take that run over
     os.environ["CRISOL_HOST"] = listener.host
     config = uvicorn.Config(
@@ -123,16 +149,23 @@ def serve(listener: Listener) -> None:
         access_log=False,  # the API writes its own line a request
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
+        workers=workers,
+        timeout_worker_healthcheck=SILENT_S,
     )
     log.info("serving %s (page, /docs, /predict)", listener.url)
-    server = uvicorn.Server(config)
     try:
-        server.run(sockets=[listener.socket])
+        if workers == 1:
+            uvicorn.Server(config).run(sockets=[listener.socket])
+            return
+        with tempfile.TemporaryDirectory(prefix="crisol-figures-") as folder:
+            os.environ[FIGURES] = folder
+            listener.socket.listen(BACKLOG)
+            Multiprocess(config, [listener.socket]).run()
     finally:
-        _end_soon()
+        end_soon()
 
 
-def _end_soon() -> None:
+def end_soon() -> None:
     """End the process even where a thread still scores: it cannot be interrupted, and nobody waits for it."""
 
     def end() -> None:
@@ -153,13 +186,15 @@ def _is_loopback(host: str) -> bool:
 @click.command()
 @click.option("--host", default=DEFAULT_HOST, show_default=True, help="Name or address to listen on.")
 @click.option("--port", default=DEFAULT_PORT, show_default=True, help="Port; 0 lets the kernel choose.")
-def cli(host: str, port: str) -> None:
+@click.option("--workers", default="1", show_default=True, help="Processes that answer, each with the model.")
+def cli(host: str, port: str, workers: str) -> None:
     """Entry point `serve` of MLproject."""
     with tracking.step_run("serve") as run:
+        number = workers_of(workers)
         listener = bind(host, port, has_key=bool(settings().api_key))
-        run.params({"host": host, "port": port})
+        run.params({"host": host, "port": port, "workers": workers})
         run.tags({"crisol.url": listener.url})
-    serve(listener)
+    serve(listener, number)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from steps.serve import ServeRefusedError, bind
+from steps.serve import ServeRefusedError, bind, workers_of
 from tests.api.served import until
 from tests.conftest import Store
 
@@ -21,9 +21,9 @@ PROJECT = Path(__file__).parents[2]
 
 
 @contextmanager
-def serving(store: Store, port: int, **extra: str) -> Iterator[subprocess.Popen[str]]:
+def serving(store: Store, port: int, workers: int = 1, **extra: str) -> Iterator[subprocess.Popen[str]]:
     """A server's process."""
-    words = [sys.executable, "-W", "ignore", "-m", "steps.serve", f"--port={port}"]
+    words = [sys.executable, "-W", "ignore", "-m", "steps.serve", f"--port={port}", f"--workers={workers}"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(words, cwd=PROJECT, env={**store.environment, **extra}, text=True, **pipes)
     try:
@@ -89,6 +89,15 @@ def test_a_port_that_is_none_is_refused(port: str):
     """With the range."""
     with pytest.raises(ServeRefusedError, match="0 to 65535"):
         bind("127.0.0.1", port, has_key=False)
+
+
+@pytest.mark.parametrize("workers", ["", "x", "0", "-1", "65", "1.5", "٣", "9" * 400])
+def test_a_number_of_workers_that_is_none_is_refused(workers: str):
+    """With the range; from 1 to 64 are taken."""
+    with pytest.raises(ServeRefusedError, match="1 to 64"):
+        workers_of(workers)
+
+    assert [workers_of("1"), workers_of("64")] == [1, 64]
 
 
 def test_a_port_in_use_is_refused_with_what_to_do():
