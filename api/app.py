@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
     app = FastAPI(
         title="Crisol", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(settings, working)
     )
-    app.state.pages = pages.read()
+    app.state.pages = pages.read(settings)
     app.state.has_key = bool(settings.api_key)
     for part in (predict, uploads, training, models, promotion, invocations, pages, measures):
         app.include_router(part.router)

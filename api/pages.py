@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -17,14 +18,18 @@ from api import bodies, openapi
 from api.champion import Loaded
 from api.problems import json_answer
 from api.serving import Served
-from steps.judging import metrics
-from steps.search.plan import DEFAULTS, LEARNERS
+from steps.data import kinds, options
+from steps.judging import margins, metrics
+from steps.search.plan import DEFAULTS, LEARNERS, PROMOTE_MODES
+from steps.settings import Settings
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 LOOK = "look.css"  # the report's
+TEXTS = "en.json"  # all that the pages say; another language is another file of the same keys
+PLACE = re.compile(r"\{(\w+)\}")
 MEDIA = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 ORDER = ("predictions", "training", "models", "mlflow", "server")
 router = APIRouter(include_in_schema=False)
@@ -36,6 +41,8 @@ class Pages:
 
     templates: Environment
     static: dict[str, bytes]
+    texts: dict[str, str]
+    mlflow_url: str
     documents: dict[tuple[str, str] | None, dict[str, Any]] = field(default_factory=dict)
 
     def document(self, app: FastAPI, loaded: Loaded | None) -> dict[str, Any]:
@@ -45,9 +52,13 @@ class Pages:
             self.documents = {key: openapi.document(app, loaded)}  # only the current one is kept
         return self.documents[key]
 
+    def text(self, key: str, **values: Any) -> str:
+        """What the pages say at a place, with values in the places of their {names}; `dom.js` does the same."""
+        return PLACE.sub(lambda place: str(values[place[1]]), self.texts[key])
 
-def read() -> Pages:
-    """Read templates and static files from the packages."""
+
+def read(settings: Settings) -> Pages:
+    """Read templates, static files and texts from the packages."""
     own = {
         file.name: file.read_bytes()
         for file in (files("api") / "static").iterdir()
@@ -55,14 +66,26 @@ def read() -> Pages:
     }
     look = (files("steps.judging") / "templates" / LOOK).read_bytes()
     templates = Environment(loader=PackageLoader("api"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    templates.filters["shell"] = shlex.quote
-    return Pages(templates, {**own, LOOK: look})
+    texts = json.loads((files("api") / "texts" / TEXTS).read_text(encoding="utf-8"))
+    address = str(settings.mlflow_url or "").rstrip("/")
+    pages = Pages(templates, {**own, LOOK: look}, texts, address)
+    templates.globals |= {"t": pages.text, "texts": texts, "mlflow_url": address, "kinds": kinds.OFFERED}
+    return pages
 
 
 @router.get("/")
 async def page(request: Request) -> Response:
     """The page: it asks the other routes for everything, and for the key where one is needed."""
-    return _html(request, "index.html", metrics=["auto", *metrics.METRICS], learners=LEARNERS, defaults=vars(DEFAULTS))
+    return _html(
+        request,
+        "index.html",
+        metrics=metrics.HIGHER_IS_BETTER,
+        learners=LEARNERS,
+        defaults=vars(DEFAULTS),
+        policies=options.POLICIES,
+        promote_modes=PROMOTE_MODES,
+        default_margin=margins.DEFAULT_MARGIN,
+    )
 
 
 @router.get("/docs")

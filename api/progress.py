@@ -166,9 +166,11 @@ def _candidate(run: Run) -> dict[str, Any]:
     ended, found = run.info.end_time, finite(run.data.metrics)
     return {
         "run_id": run.info.run_id,
+        "name": run.info.run_name,
         "model": run.data.tags.get(tracking.MODEL),
         "status": run.info.status,
         "metrics": {key: value for key, value in found.items() if key.startswith("cv_")},
+        "ended_at_ms": ended,
         "seconds": round((ended - run.info.start_time) / 1000, 3) if ended else None,
         "latency_ms": found.get("latency_ms"),
         "size_bytes": found.get("size_bytes"),

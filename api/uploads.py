@@ -20,6 +20,7 @@ from starlette.datastructures import FormData, UploadFile
 from api import experiments, jobs
 from api.problems import MediaTypeError, RequestRefusedError, json_answer
 from api.serving import Served, Serving
+from pyfunc.cells import text_of
 from pyfunc.errors import ModelUnavailableError, Problem
 from pyfunc.schema import Target
 from steps import tracking
@@ -27,6 +28,7 @@ from steps.data import kinds, options
 from steps.data.lists import entries
 from steps.data.options import Options, options_of
 from steps.data.targets import nearest, not_beside
+from steps.settings import Settings
 
 if TYPE_CHECKING:
     from steps.ingest import Source, Summary
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 FILES, TEXTS = ("train", "test"), ("target", *options.TEXTS, "experiment")
 MAX_FIELD_BYTES = 64 * 1024
 LISTED = 100
+PREVIEWED, PREVIEWED_TEXT = 5, 60  # rows, and characters of a cell
 WHERE = "form"
 FORM = "multipart/form-data"
 FIX_FORM = "Send the files as multipart/form-data: curl -F train=@train.csv -F test=@test.csv -F target=label"
@@ -80,6 +83,33 @@ async def listed() -> Response:
 async def dataset(dataset_id: str) -> Response:
     """Rows, columns, checks and guesses for the target, as /upload has answered them."""
     return json_answer(await anyio.to_thread.run_sync(lambda: answer_of(find(dataset_id))))
+
+
+@router.get("/datasets/{dataset_id}/preview", summary="The first rows of a dataset")
+async def preview(dataset_id: str, serving: Served) -> Response:
+    """The first rows of the training file, as they were sent: cells as text, null for a gap."""
+    return json_answer(await anyio.to_thread.run_sync(_preview, dataset_id, serving.settings))
+
+
+def _preview(dataset_id: str, settings: Settings) -> dict[str, Any]:
+    """Reads the file, so in a thread."""
+    from steps.data import datasets, readers  # noqa: PLC0415 (see the module)
+
+    found = find(dataset_id)
+    train, _ = datasets.raw(found.run_id)
+    read = readers.read(train.content, train.name, max_mib=settings.max_mib, max_columns=settings.max_columns)
+    first = read.frame.head(PREVIEWED)
+    cells = {str(name): [_shown(cell) for cell in first[name]] for name in first.columns}
+    return {
+        "dataset_id": found.run_id,
+        "rows": [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)],
+    }
+
+
+def _shown(cell: Any) -> str | None:
+    """A cell as text, not more of it than is looked at."""
+    text = text_of(cell)
+    return None if text is None else text[:PREVIEWED_TEXT]
 
 
 def find(dataset_id: str) -> Summary:

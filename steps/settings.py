@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BYTES_PER_MIB = 1024 * 1024
@@ -24,4 +24,5 @@ class Settings(BaseSettings):
     )
     jobs: int = Field(1, gt=0, description="Trainings that run at the same time; the others wait in order.")
     job_limit_s: float = Field(6 * 3600, gt=0, description="Longest time for one training job.")
+    mlflow_url: HttpUrl | None = Field(None, description="Where people reach MLflow's own pages; the page links there.")
     poll_s: float = Field(2, gt=0, description="Seconds between two looks at the registry.")

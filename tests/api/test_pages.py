@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -9,8 +10,14 @@ from importlib.resources import files
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
-from tests.api.served import ROW
+from api.app import create_app
+from steps.data.options import POLICIES
+from steps.search.plan import PROMOTE_MODES
+from steps.settings import Settings
+from tests.api.served import ROW, running
+from tests.conftest import Store
 
 PAGES = ("/", "/docs")
 
@@ -110,3 +117,32 @@ def test_models_show_aliases_and_figures(client: httpx.Client):
     assert model["manifest"]["threshold"] == 0.5
     assert model["target"] == {"name": "paid", "classes": ["no", "yes"], "positive": "yes"}
     assert [column["name"] for column in client.get("/schema").json()["columns"]] == list(ROW)
+
+
+def test_every_text_of_the_pages_stands_in_one_file_and_is_used():
+    """Keys that templates and modules ask for are there, and none is left over: another language is another file."""
+    api = files("api")
+    texts = json.loads((api / "texts" / "en.json").read_text(encoding="utf-8"))
+    read = [file for folder in ("static", "templates") for file in (api / folder).iterdir()]
+    sources = [file.read_text(encoding="utf-8") for file in read]
+    asked = {key for source in sources for key in re.findall(r"\bt\(['\"`]([\w.]+)", source)}
+    begun = {key for key in asked if key.endswith(".")}  # completed by a status, a policy or a mode
+
+    assert asked - begun <= set(texts)
+    assert {key for key in texts if key not in asked and not key.startswith(tuple(begun))} == set()
+    assert all(any(key.startswith(begin) for key in texts) for begin in begun)
+    for policy in (*POLICIES, *PROMOTE_MODES):
+        assert {f"train.unseen.{policy}", f"train.promote.{policy}"} & set(texts)
+
+
+def test_links_into_mlflow_go_where_the_setting_says(champion_store: Store):
+    """Without a setting there is no link; only web addresses are taken."""
+    with running(create_app(Settings(poll_s=60, mlflow_url="http://mlflow.example:5000/"))) as linked:
+        text = linked.get("/").text
+    with running(create_app(Settings(poll_s=60))) as plain:
+        assert 'data-mlflow=""' in plain.get("/").text
+
+    assert '<a href="http://mlflow.example:5000">MLflow</a>' in text
+    assert 'data-mlflow="http://mlflow.example:5000"' in text
+    with pytest.raises(ValidationError):
+        Settings(mlflow_url="javascript:alert(1)")

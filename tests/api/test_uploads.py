@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import threading
 from collections.abc import Iterator
@@ -45,6 +46,17 @@ def test_an_upload_is_described(client: httpx.Client, store: Store, files: dict[
     assert client.get(answer.headers["location"]).json() == said
     assert [found["dataset_id"] for found in client.get("/datasets").json()["datasets"]] == [said["dataset_id"]]
     assert mlflow.active_run() is None
+
+
+def test_the_first_rows_are_shown_as_they_were_sent(client: httpx.Client, files: dict[str, bytes]):
+    """With and without a target: the file's own columns, also those that no model reads; gaps are null."""
+    header, *lines = csv.reader(files["train"].decode().splitlines())
+    for data in ({"target": "approved"}, {}):
+        made = client.post("/upload", files=files, data=data).json()
+        said = client.get(f"/datasets/{made['dataset_id']}/preview").json()
+        assert said["dataset_id"] == made["dataset_id"]
+        assert [list(row) for row in said["rows"]] == [header] * 5
+        assert [[cell or "" for cell in row.values()] for row in said["rows"]] == lines[:5]
 
 
 def test_the_same_bytes_and_options_are_the_same_dataset(client: httpx.Client, files: dict[str, bytes]):

@@ -5,14 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -23,52 +17,11 @@ import pytest
 
 from steps import tracking
 from tests.conftest import Store, make_store
+from tests.journeys.servers import BIN, free_port, served, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
 TRAIN_ROWS = 170  # of loans.csv's 240
 TOLERANCE = 1e-9
 pytestmark = pytest.mark.journey
-
-
-def free_port() -> int:
-    """A port that the kernel picked."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def wait_for(answer: Callable[[], bool], limit_s: float, what: str) -> None:
-    """Ask again until it is true."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        try:
-            if answer():
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    pytest.fail(f"{what} took more than {limit_s} s")
-
-
-@contextmanager
-def served(command: list[str], store: Store, port: int, ready: str) -> Iterator[httpx.Client]:
-    """A server process that answers on `ready`, ended with its whole group."""
-    environment = {**store.environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    log = store.folder / f"server-{port}.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out, start_new_session=True)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            wait_for(lambda: client.get(ready).status_code < 500, 120, f"{command[-3:]}: {log.read_text()[-500:]}")
-            yield client
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
 
 
 @pytest.fixture(scope="module")
