@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import anyio.to_thread
@@ -91,13 +92,23 @@ def _described(client: MlflowClient, version: ModelVersion, aliases: dict[str, l
         "dataset_id": tags.get(tracking.DATASET_RUN),
         "aliases": aliases.get(number, []),
         "decision": tags.get(tracking.DECISION),
-        "reason": tags.get(tracking.TAG_REASON),
+        "reason": _reason(client, tags),
         "description": version.description or "",
         "created_at_ms": version.creation_timestamp,
         "latency_ms": finite(metrics).get("latency_ms"),
         "metrics": finite({key: value for key, value in metrics.items() if key.startswith(("test_", "cv_"))}),
         "tags": tags,
     }
+
+
+def _reason(client: MlflowClient, tags: Mapping[str, str]) -> str | None:
+    """Why the version is what it is: since it was made champion by hand, or since it was registered."""
+    if tracking.ROLLBACK_RUN in tags:
+        try:
+            return str(client.get_run(tags[tracking.ROLLBACK_RUN]).data.tags[tracking.TAG_REASON])
+        except (MlflowException, KeyError):  # deleted
+            pass
+    return tags.get(tracking.TAG_REASON)
 
 
 def _aliases(client: MlflowClient, name: str) -> dict[str, list[str]]:

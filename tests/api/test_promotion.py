@@ -27,6 +27,7 @@ def test_a_version_is_promoted_and_rolled_back(store: Store):
         assert "version 2 is champion in place of version 1" in said["reason"]
         assert version(client) == "2"
         assert store.client.get_run(said["run_id"]).info.status == "FINISHED"
+        assert client.get("/model").json()["reason"].startswith(said["reason"])
 
         back = client.post("/models/rollback", timeout=120)
         assert (back.status_code, back.json()["champion_after"]) == (200, "1")

@@ -184,7 +184,7 @@ def test_by_keyboard_from_two_files_to_another_champion(visit, server):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     opened: list[FileChooser] = []
-    # From the start: a dialog that opens before anybody listens is lost. A lambda, because Playwright marks what listens
+    # From the start: a dialog that opens before anybody listens is lost. A lambda, for Playwright marks what listens.
     page.on("filechooser", lambda chooser: opened.append(chooser))  # noqa: PLW0108
     choose_file(page, opened, "Training file", SAMPLE / "train.csv")
     choose_file(page, opened, "Test file", SAMPLE / "test.csv")
