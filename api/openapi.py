@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import Any
 
@@ -12,7 +13,9 @@ from fastapi.openapi.utils import get_openapi
 from api import bodies, jobs
 from api.champion import Loaded
 from api.problems import MEDIA_TYPE
+from api.training import MAX_TEXT
 from pyfunc.cells import Kind
+from pyfunc.scalars import BOOLEAN_TEXT, LARGEST_NUMBER
 from pyfunc.schema import Column, InputSchema
 from steps.data.json_table import RECORDS
 from steps.data.kinds import EXAMPLE, OFFERED
@@ -21,6 +24,11 @@ from steps.scoring import MOST_EXPLAINED
 from steps.search.plan import DEFAULTS
 
 SHOWN_CATEGORIES = 20
+YEAR = "(1[7-9]|2[01])"  # its first half: float64 and nanoseconds reach no further
+MONTHS = "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])"
+DAY = f"({YEAR}[0-9]{{2}}-({MONTHS})|(2000|{YEAR}(0[48]|[2468][048]|[13579][26]))-02-29)"
+LOCAL_TIME = f"^{DAY}(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\\.[0-9]{{1,9}})?)?)?$"  # ISO 8601 without a zone
+NUMBER_TEXT = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
 TYPES = {  # what a cell may be in JSON; text that means the same is read the same
     Kind.NUMBER: ["number", "string", "null"],
     Kind.BOOLEAN: ["boolean", "string", "number", "null"],
@@ -45,14 +53,17 @@ PROBLEM = {
         },
     },
 }
+PLAIN = r"^[^\x00-\x1f\x7f]*$"  # text that can be an argument of a process
+TEXT = {"type": "string", "pattern": PLAIN, "maxLength": MAX_TEXT}
+TEXT_OR_NUMBER = {**TEXT, "type": ["string", "number"]}
 READING = {
-    "ignore": {"type": "string", "description": "Columns to leave out, separated by commas."},
+    "ignore": {**TEXT, "description": "Columns to leave out, separated by commas."},
     "kinds": {
-        "type": "string",
+        **TEXT,
         "description": f"Kinds of columns, in place of those found: {EXAMPLE}. One of {', '.join(OFFERED)}.",
     },
     "unseen_category": {"enum": list(POLICIES), "description": "What a category becomes that training has not seen."},
-    "accept": {"type": "string", "description": "Codes of refused checks to go on with, separated by commas."},
+    "accept": {**TEXT, "description": "Codes of refused checks to go on with, separated by commas."},
 }
 UPLOAD = {
     "type": "object",
@@ -70,21 +81,29 @@ EXPLAIN = (
     "So many columns that contribute most to the probability of each prediction. The base and all contributions add up"
     " to it."
 )
-TEXT_OR_NUMBER = {"type": ["string", "number"]}
 TRAIN = {
     "type": "object",
     "required": ["dataset_id"],
     "additionalProperties": False,
     "properties": {
-        "dataset_id": {"type": "string", "description": "As /upload has answered."},
-        "target": {"type": "string", "description": "Column to predict; the dataset's own when absent."},
-        "experiment": {"type": "string"},
+        "dataset_id": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "As /upload has answered."},
+        "target": {**TEXT, "description": "Column to predict; the dataset's own when absent."},
+        "experiment": TEXT,
         **READING,
-        "sensitive": {"type": "string", "description": "Columns whose groups are compared, separated by commas."},
+        "sensitive": {**TEXT, "description": "Columns whose groups are compared, separated by commas."},
         "promote": {"enum": ["auto", "never", "always"], "default": "auto"},
         "margin": {**TEXT_OR_NUMBER, "default": "0", "description": "How much worse than the champion it may be."},
         **{name: {**TEXT_OR_NUMBER, "default": value} for name, value in vars(DEFAULTS).items()},
     },
+}
+
+
+TEXTUAL = {  # routes that answer no JSON, the last two as MLflow does
+    "/metrics": "text/plain",
+    "/jobs/{job_id}/log": "text/plain",
+    "/jobs/{job_id}/report": "text/html",
+    "/ping": bodies.JSON,
+    "/version": bodies.JSON,
 }
 
 
@@ -101,7 +120,12 @@ def document(app: FastAPI, loaded: Loaded | None) -> dict[str, Any]:
     for path, operations in made["paths"].items():
         for operation in operations.values():
             operation["responses"].pop("422", None)
-            if path != "/invocations":
+            if path in TEXTUAL:
+                operation["responses"]["200"]["content"] = {TEXTUAL[path]: {}}
+            if path == "/invocations":
+                content: dict[str, Any] = {bodies.JSON: {}, "text/plain": {}}
+                operation["responses"]["default"] = {"description": "As MLflow refuses.", "content": content}
+            else:
                 problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
                 operation["responses"]["default"] = {"description": "Refused.", "content": {MEDIA_TYPE: problem}}
     _type_bodies(made["paths"], row, loaded)
@@ -137,8 +161,15 @@ def _cell(column: Column, unseen: str) -> dict[str, Any]:
     said: list[str] = []
     spelling = column.spelling
     cell: dict[str, Any] = {"type": TYPES.get(column.kind, TYPES[Kind.CATEGORY])}
+    if column.kind is Kind.NUMBER:
+        cell |= {"minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER}
+        if not spelling.has_number_style:
+            cell["pattern"] = NUMBER_TEXT  # of text that is sent in the place of a number
+    if column.kind is Kind.BOOLEAN:
+        words = [*BOOLEAN_TEXT, *spelling.words]
+        cell |= {"pattern": f"^({'|'.join(map(re.escape, words))})$", "minimum": 0, "maximum": 1, "multipleOf": 1}
     if column.kind is Kind.DATETIME and not spelling.format:
-        cell["format"] = "date-time"
+        cell |= {"pattern": LOCAL_TIME} if spelling.timezone is None else {"format": "date-time"}
     if spelling.format:
         said.append(f"Written {spelling.format} or in ISO 8601.")
     if spelling.has_number_style:
@@ -159,16 +190,16 @@ def _cell(column: Column, unseen: str) -> dict[str, Any]:
 
 def _type_bodies(paths: dict[str, Any], row: dict[str, Any], loaded: Loaded | None) -> None:
     """What the routes with a body take, and what the predictions look like."""
-    rows = {"type": "array", "items": row}
+    rows: dict[str, Any] = {"type": "array", "items": row, "minItems": 1}
     example = {"example": examples(loaded)} if loaded is not None else {}
-    forms = {"anyOf": [row, rows, {"type": "object", "properties": {RECORDS: rows}}]}
+    forms = {"anyOf": [row, rows, {"type": "object", "required": [RECORDS], "properties": {RECORDS: rows}}]}
     binary = {"schema": {"type": "string", "format": "binary"}}
-    tables = {bodies.CSV: {"schema": {"type": "string"}}, bodies.PARQUET: binary}
+    tables = {bodies.CSV: {"schema": {"type": "string", "minLength": 1}}, bodies.PARQUET: binary}
     predict = paths["/predict"]["post"]
     predict["requestBody"] = {"required": True, "content": {bodies.JSON: {"schema": forms, **example}, **tables}}
     predict["parameters"] = [
         {"name": "threshold", "in": "query", "schema": {"type": "number", "minimum": 0, "maximum": 1}},
-        {"name": "version", "in": "query", "schema": {"type": "integer", "minimum": 1}},
+        {"name": "version", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999}},
         {"name": "keep", "in": "query", "schema": {"type": "string"}, "description": KEEP},
         {
             "name": "explain",
@@ -188,7 +219,7 @@ def _type_bodies(paths: dict[str, Any], row: dict[str, Any], loaded: Loaded | No
             },
         }
         predict["responses"]["200"]["content"] = {bodies.JSON: {"schema": answered}, **tables}
-    records = {"type": "object", "properties": {RECORDS: rows}}
+    records = {"type": "object", "required": [RECORDS], "properties": {RECORDS: rows}}
     mlflow_example = {"example": {RECORDS: examples(loaded)}} if loaded is not None else {}
     _body(paths["/invocations"]["post"], bodies.JSON, records, mlflow_example)
     _body(paths["/upload"]["post"], "multipart/form-data", {"$ref": "#/components/schemas/Upload"}, {})

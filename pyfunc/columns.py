@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 MISSING = -1  # code of a missing text
+DAY_NS = 24 * 3_600_000_000_000
+FARTHEST_NS = np.iinfo(np.int64).max  # 292 years: that two times are apart and int64 can say so
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,12 @@ class Coded:
 # category and text `Coded`. The same cell alone: float (NaN), `numpy.datetime64` (NaT), str or None.
 Column = np.ndarray[Any, Any] | Coded
 Cell = float | str | np.datetime64 | None
+
+
+def days_before(latest: np.datetime64, times: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Days (n_rows,) from times, datetime64[ns], to the latest one; NaN for NaT. More than 292 years count as 292."""
+    if np.isnat(latest):
+        return np.full(len(times), np.nan)
+    at, ns = int(latest.astype("datetime64[ns]").astype(np.int64)), times.astype(np.int64)
+    near = np.clip(ns, max(at - FARTHEST_NS, -FARTHEST_NS), min(at + FARTHEST_NS, FARTHEST_NS))
+    return np.where(np.isnat(times), np.nan, (at - near) / DAY_NS)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
+from pyfunc.columns import days_before
 from pyfunc.recalibration import Recalibration
 from pyfunc.texts import TextFeatures
 
@@ -80,7 +81,8 @@ class Columns(BaseEstimator, TransformerMixin):
                 ("hour", moments.hour),
             ):
                 parts[f"x{at}{part}"] = numbers.astype(np.float64)
-            parts[f"x{at}age"] = (self.latest_[at] - values) / np.timedelta64(1, "D")
+            age = days_before(self.latest_[at].to_datetime64(), values.to_numpy("datetime64[ns]"))
+            parts[f"x{at}age"] = pd.Series(age, index=frame.index)
         made = pd.DataFrame(parts, index=frame.index)
         if not of_texts:
             return made

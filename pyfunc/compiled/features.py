@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pyfunc.columns import MISSING, Cell, Coded, Column
+from pyfunc.columns import MISSING, Cell, Coded, Column, days_before
 from pyfunc.texts import TextFeatures
 
 NUMBER, CATEGORY, HEAD, TEXT_NUMBER = "number", "category", "head", "text_number"
 YEAR, MONTH, WEEKDAY, HOUR, AGE = "year", "month", "weekday", "hour", "age"
 MOMENTS = (YEAR, MONTH, WEEKDAY, HOUR, AGE)
 EPOCH_YEAR, EPOCH_WEEKDAY = 1970, 3  # 1970-01-01 was a Thursday
-DAY, HOUR_NS = np.timedelta64(1, "D"), 3_600_000_000_000
+HOUR_NS = 3_600_000_000_000
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -122,7 +122,8 @@ def _moment(column: Column, each: Feature) -> Floats:
     assert isinstance(column, np.ndarray)
     times = column.astype("datetime64[ns]")
     if each.what == AGE:
-        return (each.latest - times) / DAY  # type: ignore[operator]  # an age has its latest time
+        assert each.latest is not None
+        return days_before(each.latest, times)
     if each.what == YEAR:
         part = times.astype("datetime64[Y]").astype(np.int64) + EPOCH_YEAR
     elif each.what == MONTH:

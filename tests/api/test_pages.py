@@ -92,7 +92,11 @@ def test_the_document_is_typed_by_the_champions_schema(client: httpx.Client):
     assert row["properties"]["age"]["type"] == ["number", "string", "null"]
     assert "18.0 to 90.0" in row["properties"]["age"]["description"]
     assert row["properties"]["city"]["examples"] == ["Bonn", "Köln"]
-    assert row["properties"]["since"]["format"] == "date-time"
+    times = row["properties"]["since"]["pattern"]
+    assert all(re.search(times, text) for text in ("2024-02-29", "2000-02-29T23:59:59.5", "2023-12-31T00:00"))
+    assert not any(
+        re.search(times, text) for text in ("2023-02-29", "1900-02-29", "2024-04-31", "2024-01-01T00:00:00Z")
+    )
     assert prediction["properties"]["prediction"]["enum"] == ["no", "yes"]
     assert list(prediction["properties"])[2:] == ["probability_no", "probability_yes"]
     assert set(body) == {"application/json", "text/csv", "application/vnd.apache.parquet"}

@@ -9,6 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from pyfunc.columns import DAY_NS, FARTHEST_NS, days_before
 from pyfunc.estimators import Blend, Calibrated, Columns, Matrix, Recalibration
 
 MOMENTS = pd.to_datetime(["2024-03-01 10:00", None, "2023-12-31 00:00"])
@@ -90,3 +91,18 @@ def test_the_maps_do_what_they_are_called():
     np.testing.assert_allclose(temperature, 1 / (1 + np.exp(-logits / 1.7)))
     np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-(0.8 * logits - 0.3))))
     np.testing.assert_allclose(isotonic, [0.15, 0.2 + 0.7 / 3])
+
+
+def test_times_that_are_farther_apart_than_nanoseconds_can_say_have_the_farthest_age():
+    """No error, and no sign that turns: 292 years, in both directions; a gap stays a gap."""
+    days = pd.to_datetime(["1678-01-01", "2262-01-01", "2000-01-01", None])
+    late, early = np.datetime64("2262-01-01", "ns"), np.datetime64("1678-01-01", "ns")
+
+    after, before = days_before(late, days.to_numpy()), days_before(early, days.to_numpy())
+
+    assert after[:3].tolist() == pytest.approx([FARTHEST_NS / DAY_NS, 0, 262 * 365.2425], rel=1e-3)
+    assert before[:3].tolist() == pytest.approx([0, -FARTHEST_NS / DAY_NS, -FARTHEST_NS / DAY_NS])
+    assert np.isnan([after[3], before[3]]).all()
+    assert np.isnan(days_before(np.datetime64("NaT", "ns"), days.to_numpy())).all()
+    moments = Columns().fit(pd.DataFrame({"since": days[2:]}))
+    assert moments.transform(pd.DataFrame({"since": days[:1]}))["x0age"].item() > 106_000  # the model answers
