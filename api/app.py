@@ -61,7 +61,8 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
     problems.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=PACKED_FROM, compresslevel=1)
     app.add_middleware(Door, settings=settings)
-    app.add_middleware(Envelope, max_mib=settings.max_mib)  # the last one added is the outermost
+    # The last one added is the outermost
+    app.add_middleware(Envelope, max_mib=settings.max_mib, is_terse=settings.terse_errors)
     return app
 
 

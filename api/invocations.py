@@ -17,7 +17,7 @@ from mlflow.version import VERSION
 
 from api import bodies
 from api.champion import Loaded
-from api.problems import RETRIED, RETRY_AFTER_S, json_answer, status_of
+from api.problems import RETRIED, RETRY_AFTER_S, TERSE, TERSE_WORDS, json_answer, status_of
 from api.serving import Served
 from pyfunc.errors import ProjectError
 from pyfunc.model import ModelInputError
@@ -78,6 +78,9 @@ def _answer(loaded: Loaded, body: bytes, kind: str) -> Response:
 
 def _error(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> Response:
     """MLflow's shape of an error."""
+    if TERSE.get():
+        log.info("invocations: refused %s: %s", code, message)
+        message = TERSE_WORDS.what
     return json_answer({"error_code": code, "message": message}, status, headers)
 
 

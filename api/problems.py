@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +27,9 @@ from pyfunc.errors import (
 )
 
 RETRY_AFTER_S = 2  # as long as the registry is polled
+TERSE: ContextVar[bool] = ContextVar("terse", default=False)  # CRISOL_TERSE_ERRORS, as long as a request is handled
+TERSE_WORDS = Problem("", "The request was refused.", "request", "Ask whoever runs the server, with the request id.")
+log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -124,14 +130,18 @@ def problem_answer(error: ProjectError, request_id: str) -> Response:
 def shaped(
     status: int, problems: Sequence[Problem], request_id: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The one shape of a refusal."""
+    """The one shape of a refusal; where errors are to be terse, its codes, and its words in the log only."""
     for problem in problems:
         measures.REFUSALS.labels(problem.code).inc()
+    if TERSE.get():
+        for problem in problems:
+            log.info("refused %s: %s (in %s) request_id=%s", problem.code, problem.what, problem.where, request_id)
+        problems = [*{problem.code: replace(TERSE_WORDS, code=problem.code) for problem in problems}.values()]
     content = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": int(status),
-        "detail": " ".join(problem.what for problem in problems),
+        "detail": " ".join(dict.fromkeys(problem.what for problem in problems)),
         "problems": [problem.to_dict() for problem in problems],
         "request_id": request_id,
     }

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import measures
-from api.problems import TooLargeError, bug_answer, problem_answer
+from api.problems import TERSE, TooLargeError, bug_answer, problem_answer
 from pyfunc.errors import Problem, ProjectError
 from steps.settings import BYTES_PER_MIB
 
@@ -29,9 +29,10 @@ log = logging.getLogger(__name__)
 class Envelope:
     """ASGI middleware, the outermost of ours."""
 
-    def __init__(self, app: ASGIApp, max_mib: float) -> None:
+    def __init__(self, app: ASGIApp, max_mib: float, *, is_terse: bool) -> None:
         self.app = app
         self.max_mib = max_mib
+        self.is_terse = is_terse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -39,6 +40,7 @@ class Envelope:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
+        TERSE.set(self.is_terse)
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         sent: MutableMapping[str, int] = {}

@@ -31,7 +31,7 @@ BACKLOG = 256
 MOST_WORKERS = 64
 SILENT_S = 60  # after which a worker that does not answer is replaced; loading a large model keeps it from answering
 FIGURES = "PROMETHEUS_MULTIPROC_DIR"  # where workers count, see `api.measures`
-GRACE_S = 3  # for requests that are being answered when the server is told to end
+GRACE_S = 20  # for requests that are being answered when the server is told to end
 LAST_S = 3.0  # after that the process ends, whatever its threads compute
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     max_requests: int = Field(
         16, gt=0, description="Requests for predictions that are scored or wait at the same time."
     )
+    terse_errors: bool = Field(False, description="Whether callers are told codes only; the log has the words.")
     jobs: int = Field(1, gt=0, description="Trainings that run at the same time; the others wait in order.")
     job_limit_s: float = Field(6 * 3600, gt=0, description="Longest time for one training job.")
     mlflow_url: HttpUrl | None = Field(None, description="Where people reach MLflow's own pages; the page links there.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.api.served import ROW
+from tests.api.served import PROJECT, ROW
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 NAMES = ["prediction", "probability", "probability_no", "probability_yes"]
@@ -267,3 +268,16 @@ def test_many_rows_come_back_in_order(client: httpx.Client):
 
     assert len(got) == len(frame)
     assert got["probability_yes"].is_monotonic_increasing
+
+
+def test_the_readmes_lines_for_programs_run(client: httpx.Client, capsys: pytest.CaptureFixture[str]):
+    """Five lines with httpx, with this server's address and this model's columns in the place of the README's."""
+    (text,) = re.findall(r"```python\n(import httpx\n.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    lines = [line for line in text.splitlines() if line.strip()]
+    text = text.replace("http://127.0.0.1:8000", str(client.base_url).rstrip("/"))
+    text = text.replace('{"age": 41, "plan": "basic"}', repr(ROW))
+    exec(text, {})  # noqa: S102 (the README's own)
+
+    assert len(lines) <= 5
+    prediction, probability, column = capsys.readouterr().out.split()
+    assert (prediction in ("no", "yes"), 0.5 <= float(probability) <= 1, column in ROW) == (True, True, True)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from steps.serve import ServeRefusedError, bind, workers_of
-from tests.api.served import until
+from tests.api.served import register, until
 from tests.conftest import Store
 
 PROJECT = Path(__file__).parents[2]
@@ -126,3 +127,25 @@ def test_a_bad_setting_is_named(store: Store):
     assert said.returncode == 3
     assert "CRISOL_MAX_ROWS" in said.stderr
     assert "SECRET" not in said.stderr
+
+
+def test_what_is_being_answered_is_answered_when_the_server_is_told_to_end(store: Store):
+    """SIGTERM in the middle of a body: the rest is read, the rows are answered, and then the server ends."""
+    register("crisol")
+    port = free_port()
+    with serving(store, port) as process:
+        until(lambda: is_alive(port) and httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200, 60)
+
+        def body() -> Iterator[bytes]:
+            yield b"age,city,since\n40,Bonn,2022-05-01\n"
+            process.send_signal(signal.SIGTERM)
+            time.sleep(1)
+            yield b"50,Bonn,2022-05-01\n"
+
+        headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
+        answer = httpx.post(f"http://127.0.0.1:{port}/predict", content=body(), headers=headers, timeout=30)
+        process.communicate(timeout=15)
+
+    assert answer.status_code == 200
+    assert len(answer.text.splitlines()) == 3
+    assert process.returncode is not None

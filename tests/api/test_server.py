@@ -238,3 +238,23 @@ def test_the_web_process_does_not_import_the_trainer():
     said = subprocess.run([sys.executable, "-W", "ignore", "-c", code_], capture_output=True, text=True, check=True)
 
     assert said.stdout.strip() == "[]"
+
+
+def test_terse_errors_name_no_column_and_the_log_does(champion_store: Store, caplog: pytest.LogCaptureFixture):
+    """Codes stay, words go into the log under the request's id; MLflow's shape and unknown routes likewise."""
+    caplog.set_level(logging.INFO)
+    asked = {"X-Request-ID": "mine-1"}
+    with running(create_app(Settings(poll_s=0.2, terse_errors=True)), "/ready") as client:
+        refused = client.post("/predict", json=[{"age": "x"}], headers=asked)
+        served = client.post("/invocations", json={"dataframe_records": [{"age": "x"}]}, headers=asked)
+        lost = client.get("/city")
+        plain = client.post("/predict", json=[ROW])
+
+    said = refused.json()
+    assert (refused.status_code, plain.status_code) == (422, 200)
+    assert {problem["code"] for problem in said["problems"]} == {"missing_column", "not_a_number"}
+    assert said["request_id"] == "mine-1"
+    answers = refused.text + served.text + lost.text
+    assert not any(name in answers for name in ("city", "'age'", "since"))
+    assert served.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert any("'city'" in line and "request_id=mine-1" in line for line in caplog.messages)
