@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self, cast
 
 import pandas as pd
 import pyarrow as pa
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.responses import StreamingResponse
 
 from api import measures
@@ -26,13 +26,13 @@ OFFERED = (JSON, CSV, PARQUET)  # the first that fits, where the client has no p
 NAMES = {JSON: "answers.json", CSV: "answers.csv", PARQUET: "answers.parquet"}  # that a writer knows them by
 
 
-def wanted(request: Request) -> str:
-    """The format that the client likes best of those that are offered.
+def wanted(accept: str) -> str:
+    """The format that a client likes best of those that are offered, by its Accept header; empty where it has none.
 
     Raises:
         NotAcceptableError: it accepts none of them.
     """
-    found = _best(",".join(request.headers.getlist("accept")) or "*/*")
+    found = _best(accept or "*/*")
     if found is None:
         what = "The Accept header names no format that is written."
         fix = f"Accept one of {', '.join(OFFERED)}."

@@ -59,6 +59,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
         app.include_router(part.router)
     app.include_router(router)
     problems.install(app)
+    app.add_middleware(predict.Shortcut)
     app.add_middleware(GZipMiddleware, minimum_size=PACKED_FROM, compresslevel=1)
     app.add_middleware(Door, settings=settings)
     # The last one added is the outermost

@@ -33,13 +33,13 @@ GZIP, GZIP_WINDOW = "gzip", 31  # zlib's number for gzip with the largest window
 UNPACKED_AT_ONCE = 1024 * 1024
 
 
-def kind_of(request: Request) -> str:
-    """Which of the three formats the body is in.
+def kind_of(content_type: str) -> str:
+    """Which of the three formats a body is in, by its Content-Type header; empty where it has none.
 
     Raises:
         MediaTypeError: another one, or none is named.
     """
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = content_type.partition(";")[0].strip().lower()
     if given not in KINDS:
         what = "The Content-Type is not one that is read." if given else "The request names no Content-Type."
         fix = f"Send {JSON}, {CSV} or {PARQUET}."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -25,6 +26,7 @@ OWN_SITES = ("same-origin", "none")  # `none`: typed by the user
 FIX_KEY = "Send the header `Authorization: Bearer <the key in CRISOL_API_KEY>`."
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a name or address means this machine only."""
     bare = host.strip("[]").rstrip(".").lower()

@@ -114,15 +114,30 @@ class Scorer:
             row = self.gate.row(records[0])
             if row is None:
                 return None
-            scores, notices = plan.score_row(row[0])[np.newaxis], row[1]
-        else:
-            rows = self.gate.rows(records)
-            if rows is None:
-                return None
-            scores, notices = plan.score(rows[0]), rows[1]
-        said = answer_columns(scores, self.schema, self._cut(threshold))
+            return [self._answer(plan.score_row(row[0]).tolist(), self._cut(threshold))], row[1]
+        rows = self.gate.rows(records)
+        if rows is None:
+            return None
+        said = answer_columns(plan.score(rows[0]), self.schema, self._cut(threshold))
         answers = zip(*(each.tolist() for each in said.values()), strict=True)
-        return [dict(zip(said, row, strict=True)) for row in answers], notices
+        return [dict(zip(said, row, strict=True)) for row in answers], rows[1]
+
+    def _answer(self, scores: list[float], cut: float) -> dict[str, Any]:
+        """`answer_columns` of one row (n_classes,), which takes arrays longer than numbers."""
+        names, labels, positive_at = self._said
+        if positive_at is None:
+            chosen = scores.index(max(scores))
+        else:
+            chosen = positive_at if scores[positive_at] >= cut else 1 - positive_at
+        return dict(zip(names, (labels[chosen], scores[chosen], *scores), strict=True))
+
+    @cached_property
+    def _said(self) -> tuple[list[str], list[Any], int | None]:
+        """The answer's columns, the labels, and where a threshold decides."""
+        target = self.schema.target
+        is_cut = target.positive is not None and len(target.classes) == TWO_CLASSES
+        at = target.classes.index(target.positive) if is_cut and target.positive is not None else None
+        return answer_names(self.schema), target.labels().tolist(), at
 
     def answer_batch(
         self, batch: pa.RecordBatch, threshold: float | None = None

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pyfunc.cells import Kind
 from pyfunc.compiled.extract import extract
 from pyfunc.errors import SchemaMismatchError
-from pyfunc.model import Scorer
+from pyfunc.model import Scorer, answer_columns
 from pyfunc.package import Package
-from pyfunc.schema import InputSchema
+from pyfunc.schema import InputSchema, Target
 from steps.data.stream import frame_of
 from tests.pyfunc.compiled.test_compiled import SCHEMA, bagged, labels, piped
 
@@ -189,3 +189,16 @@ def test_all_kinds_of_columns_are_looked_at():
     read = {Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY, Kind.TEXT, Kind.DATETIME}
     assert {column.kind for column in KNOWN.columns} == read
     assert np.isfinite(SCORER.answer_records([ROW])[0][0]["probability"])
+
+
+@pytest.mark.parametrize("positive", ["a", "b", None])
+@pytest.mark.parametrize("scores", [[0.5, 0.5], [0.4, 0.6], [0.6, 0.4], [0.2, 0.4, 0.4], [0.3, 0.3, 0.4]])
+def test_a_row_alone_is_answered_as_among_others(positive, scores):
+    """Ties, cuts and any number of classes: the same label, of the same type, as the columns of many rows have it."""
+    classes = ("a", "b", "c")[: len(scores)]
+    schema = InputSchema(KNOWN.columns, Target("label", classes, positive=positive if len(scores) == 2 else None))
+    scorer = Scorer(Package(PIPELINE, schema, 0.5, {}, PLAN))
+    for cut in (0.0, 0.4, 0.5, 1.0):
+        many = answer_columns(np.array([scores]), schema, cut)
+
+        assert scorer._answer(scores, cut) == {name: column.tolist()[0] for name, column in many.items()}
