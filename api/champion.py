@@ -5,6 +5,7 @@ A thread looks at the alias; requests read `current` once and keep what they got
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import tempfile
@@ -161,6 +162,9 @@ class Champion:
         plan = loaded.scorer.package.plan
         if plan is not None:
             plan.warm()  # before it answers: this takes a second or more, in which others would have to wait for Python
+        if self.current is None:
+            gc.collect()  # what is there now stays: looking through all of it again and again would hold up requests
+            gc.freeze()
         self.current = loaded
         self.problem, self._failed = None, None
         measures.SWAPS.labels(version).inc()

@@ -101,6 +101,7 @@ STATUS: dict[type[ProjectError], HTTPStatus] = {
     ForeignHostError: HTTPStatus.MISDIRECTED_REQUEST,
     ForeignOriginError: HTTPStatus.FORBIDDEN,
 }
+ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 RETRIED = (BusyError, NoChampionError, NotReadyError)
 
 
@@ -111,7 +112,7 @@ def status_of(error: ProjectError) -> HTTPStatus:
 
 def json_bytes(content: Any) -> bytes:
     """JSON in ASCII: a lone surrogate in a column's name must not break the answer that names it."""
-    return json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    return ENCODER.encode(content).encode("ascii")
 
 
 def json_answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
