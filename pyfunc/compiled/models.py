@@ -18,6 +18,7 @@ from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
 from pyfunc.compiled.machine import NoMachineError
 from pyfunc.compiled.places import NotAskedError, Places
+from pyfunc.compiled.walk import Walk
 
 SHARES, MARGINS = "shares", "margins"
 LEAST_ROWS = 256  # fewer are answered as fast row by row
@@ -47,24 +48,39 @@ class _Asked:
     def __init__(self) -> None:
         self.questions: Questions | None = None
         self.descent: Descent | None = None
+        self.walk: Walk | None = None  # in the place of both, where trees are too deep for them
         self._is_refused = False
         self._lock = threading.Lock()
 
     def make(self, bag: Bag) -> None:
         """Make both ways, once; nothing where these trees cannot be put so, or there is no compiler."""
         with self._lock:
-            if self.questions is None and not self._is_refused:
+            if not self.is_made and not self._is_refused:
                 try:
-                    forest = read(gzip.decompress(bag.packed).decode())
-                    places, outputs = Places(forest), bag.members * bag.outputs
-                    self.descent, self.questions = Descent(forest, outputs, places), Questions(forest, outputs, places)
+                    self._make(bag)
                 except (NotAskedError, NoMachineError) as why:
-                    self.descent, self._is_refused = None, True
+                    self._is_refused = True
                     log.info("trees are left to their library: %s", str(why) or "Numba is not installed")
+
+    @property
+    def is_made(self) -> bool:
+        """Whether machine code can be asked."""
+        return self.questions is not None or self.walk is not None
+
+    def _make(self, bag: Bag) -> None:
+        """Put the trees in the way that suits them."""
+        forest, outputs = read(gzip.decompress(bag.packed).decode()), bag.members * bag.outputs
+        try:
+            places = Places(forest)
+            descent, questions = Descent(forest, outputs, places), Questions(forest, outputs, places)
+        except NotAskedError:
+            self.walk = Walk(forest, outputs)
+        else:
+            self.descent, self.questions = descent, questions
 
     def make_aside(self, bag: Bag) -> None:
         """The same in a thread, for the rows to come."""
-        if self.questions is None and not self._is_refused and not self._lock.locked():
+        if not self.is_made and not self._is_refused and not self._lock.locked():
             threading.Thread(target=self.make, args=(bag,), name="trees", daemon=True).start()
 
 
@@ -113,6 +129,8 @@ class Bag:
             self.warm()
         elif len(matrix) >= LEAST_ROWS:
             self._asked.make_aside(self)
+        if self._asked.walk is not None:
+            return self._asked.walk.sums(matrix)
         if len(matrix) >= LEAST_ROWS and self._asked.questions is not None:
             return self._asked.questions.sums(matrix)
         return self._engine.batch(matrix)
@@ -126,7 +144,11 @@ class Bag:
         trees = self._asked.descent
         if trees is not None and self.said == MARGINS:
             return trees.probabilities(row, self.members)
-        said = (self._engine.row(row) if trees is None else trees.sums(row)).reshape(self.members, self.outputs)
+        if trees is not None:
+            sums = trees.sums(row)
+        else:
+            sums = self._engine.row(row) if self._asked.walk is None else self._asked.walk.row(row)
+        said = sums.reshape(self.members, self.outputs)
         return np.asarray(self._probabilities(said).sum(axis=0) / self.members)
 
     def _probabilities(self, said: Floats) -> Floats:

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 
-from pyfunc.compiled import kernel, machine
+from pyfunc.compiled import kernel, machine, models, places
 from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.extract import extract
 from pyfunc.compiled.forest import read
@@ -17,6 +17,7 @@ from pyfunc.compiled.kernel import Questions
 from pyfunc.compiled.lightgbm_text import Tree, model
 from pyfunc.compiled.models import LEAST_ROWS, WAITED_FOR, Bag
 from pyfunc.compiled.places import NotAskedError, Places
+from pyfunc.compiled.walk import Walk
 from tests.api.served import until
 from tests.pyfunc.compiled.test_compiled import FRAME, LEARNERS, MATRIX, SCHEMA, bagged, labels, piped
 
@@ -48,8 +49,8 @@ def test_sums_are_the_same(learner, classes):
     matrix = odd(bag.features)
     outputs = bag.members * bag.outputs
     trees = read(gzip.decompress(bag.packed).decode())
-    places = Places(trees)
-    together, alone = Questions(trees, outputs, places), Descent(trees, outputs, places)
+    put = Places(trees)
+    together, alone = Questions(trees, outputs, put), Descent(trees, outputs, put)
 
     wanted = bag._engine.batch(matrix)
 
@@ -57,6 +58,32 @@ def test_sums_are_the_same(learner, classes):
     for one in (alone.sums, bag._engine.row):
         np.testing.assert_allclose(np.array([one(row) for row in matrix[:100]]), wanted[:100], rtol=0, atol=1e-12)
     assert together.sums(matrix[:0]).shape == (0, outputs)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("learner", ["et", "rf"])
+@pytest.mark.parametrize("limit", ["leaves", "bounds"])
+def test_trees_that_are_too_deep_are_walked(learner, classes, limit, monkeypatch):
+    """With more leaves, or more different bounds, than places and questions take: the library is not asked."""
+    bag = compiled(learner, classes)
+    matrix = odd(bag.features, 301)  # no multiple of a group
+    wanted, alone = bag.score(matrix[:99]), np.array([bag.score_row(row) for row in matrix[:99]])
+    monkeypatch.setattr(*((kernel, "MOST_LEAVES", 1) if limit == "leaves" else (places, "MOST_BOUNDS", 1)))
+    bag.warm()
+    bag.__dict__.pop("_engine", None)
+    monkeypatch.setattr(models, "Engine", None)
+
+    assert bag._asked.walk is not None
+    assert (bag._asked.questions, bag._asked.descent) == (None, None)
+    np.testing.assert_allclose(bag.score(matrix)[:99], wanted, rtol=0, atol=1e-12)
+    np.testing.assert_allclose([bag.score_row(row) for row in matrix[:99]], alone, rtol=0, atol=1e-12)
+    assert bag.score(matrix[:0]).shape == (0, classes)
+
+
+def test_sets_of_codes_are_not_walked():
+    """Nor trees with more nodes than 16 bits can count; their library answers."""
+    with pytest.raises(NotAskedError, match="sets of codes"):
+        Walk(read(gzip.decompress(compiled("lightgbm", 2).packed).decode()), 3)
 
 
 def test_many_rows_are_asked_together_and_few_are_not(monkeypatch):
@@ -124,11 +151,15 @@ def tree(**changed: object) -> Tree:
 
 
 def both(text: str, outputs: int, rows: np.ndarray) -> list[list[float]]:
-    """What both ways say, which is the same."""
+    """What all ways say, which is the same."""
     trees = read(text)
-    places = Places(trees)
-    alone, found = Descent(trees, outputs, places), Questions(trees, outputs, places).sums(rows)
+    put = Places(trees)
+    alone, found = Descent(trees, outputs, put), Questions(trees, outputs, put).sums(rows)
     np.testing.assert_array_equal(np.array([alone.sums(row) for row in rows]), found)
+    if not trees.is_code.any():
+        walked = Walk(trees, outputs)
+        np.testing.assert_array_equal(walked.sums(rows), found)
+        np.testing.assert_array_equal(np.array([walked.row(row) for row in rows]), found)
     return found.tolist()
 
 
