@@ -69,6 +69,10 @@ class KeyRefusedError(ProjectError):
     """No key or a wrong one."""
 
 
+class TooManyFailuresError(ProjectError):
+    """Too many wrong keys from one address."""
+
+
 class ForeignHostError(ProjectError):
     """A request that was meant for another host: a name that somebody made point here."""
 
@@ -98,6 +102,7 @@ STATUS: dict[type[ProjectError], HTTPStatus] = {
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     TooSlowError: HTTPStatus.REQUEST_TIMEOUT,
     KeyRefusedError: HTTPStatus.UNAUTHORIZED,
+    TooManyFailuresError: HTTPStatus.TOO_MANY_REQUESTS,
     ForeignHostError: HTTPStatus.MISDIRECTED_REQUEST,
     ForeignOriginError: HTTPStatus.FORBIDDEN,
 }
@@ -123,6 +128,8 @@ def json_answer(content: Any, status: int = 200, headers: Mapping[str, str] | No
 def problem_answer(error: ProjectError, request_id: str) -> Response:
     """The answer for an error that the caller can fix."""
     headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, RETRIED) else {}
+    if isinstance(error, TooManyFailuresError):
+        headers["Retry-After"] = "60"
     if isinstance(error, KeyRefusedError):
         headers["WWW-Authenticate"] = "Bearer"
     return shaped(status_of(error), error.problems, request_id, headers)

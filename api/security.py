@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from collections import Counter
 from functools import lru_cache
+from time import monotonic
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import ForeignHostError, ForeignOriginError, KeyRefusedError, problem_answer
+from api.problems import (
+    ForeignHostError,
+    ForeignOriginError,
+    KeyRefusedError,
+    TooManyFailuresError,
+    problem_answer,
+)
 from pyfunc.errors import Problem, ProjectError
 from steps.settings import Settings
 
@@ -23,6 +31,8 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OPEN_PATHS = ("/", "/health", "/ready", "/ping")  # probes, and the page, which asks for the key
 OPEN_FOLDER = "/static/"
 OWN_SITES = ("same-origin", "none")  # `none`: typed by the user
+MOST_FAILURES, MINUTE_S = 20, 60
+MOST_ADDRESSES = 10_000  # that are told apart
 FIX_KEY = "Send the header `Authorization: Bearer <the key in CRISOL_API_KEY>`."
 
 
@@ -50,11 +60,38 @@ def require_key(settings: Settings) -> None:
         raise KeyRefusedError(Problem("key_missing", what, "host", fix))
 
 
+class Failures:
+    """Wrong keys by address in the minute that runs. Used on the event loop only."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._counts = Counter[str]()
+
+    def add(self, address: str) -> None:
+        """One more; of more addresses than a machine has, all are one."""
+        self._begin()
+        self._counts[address if len(self._counts) < MOST_ADDRESSES else ""] += 1
+
+    def are_many(self, address: str) -> bool:
+        """Whether an address has to wait."""
+        self._begin()
+        known = address if address in self._counts or len(self._counts) < MOST_ADDRESSES else ""
+        return self._counts[known] >= MOST_FAILURES if known in self._counts else False
+
+    def _begin(self) -> None:
+        """Forget the minute before."""
+        minute = int(monotonic() // MINUTE_S)
+        if minute != self._minute:
+            self._minute = minute
+            self._counts.clear()
+
+
 class Door:
     """ASGI middleware that lets a request in or answers itself."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
+        self.failures = Failures()
         self.is_local = is_loopback(settings.host)
         self.key = _key_of(settings)
 
@@ -82,12 +119,21 @@ class Door:
         if scope["method"] not in SAFE_METHODS:
             _check_origin(headers)
         if self.key and not _is_open(scope["path"]):
-            given = headers.get("authorization", "").encode("utf-8", "replace")
-            scheme, _, sent = given.partition(b" ")
-            if scheme.lower() != b"bearer" or not hmac.compare_digest(sent.strip(), self.key):
-                code = "key_wrong" if sent else "key_missing"
-                what = "The key is not the server's." if sent else "The request carries no key."
-                raise KeyRefusedError(Problem(code, what, "header Authorization", FIX_KEY))
+            self._check_key(headers, (scope.get("client") or ("",))[0])
+
+    def _check_key(self, headers: Headers, address: str) -> None:
+        """The key, unless the address has tried too many."""
+        if self.failures.are_many(address):
+            what = f"More than {MOST_FAILURES} wrong keys came from this address within a minute."
+            raise TooManyFailuresError(Problem("too_many_failures", what, "header Authorization", "Wait for a minute."))
+        scheme, _, sent = headers.get("authorization", "").encode("utf-8", "replace").partition(b" ")
+        if scheme.lower() == b"bearer" and hmac.compare_digest(sent.strip(), self.key):
+            return
+        if not sent:
+            what = "The request carries no key."
+            raise KeyRefusedError(Problem("key_missing", what, "header Authorization", FIX_KEY))
+        self.failures.add(address)
+        raise KeyRefusedError(Problem("key_wrong", "The key is not the server's.", "header Authorization", FIX_KEY))
 
 
 def _check_host(scope: Scope, headers: Headers) -> None:

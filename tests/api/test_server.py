@@ -12,6 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from api import security
 from api.app import create_app
 from api.problems import STATUS, BusyError, KeyRefusedError, status_of
 from api.security import is_loopback, require_key
@@ -258,3 +259,36 @@ def test_terse_errors_name_no_column_and_the_log_does(champion_store: Store, cap
     assert not any(name in answers for name in ("city", "'age'", "since"))
     assert served.json()["error_code"] == "INVALID_PARAMETER_VALUE"
     assert any("'city'" in line and "request_id=mine-1" in line for line in caplog.messages)
+
+
+def test_after_many_wrong_keys_an_address_has_to_wait(champion_store: Store, monkeypatch: pytest.MonkeyPatch):
+    """The right one too, for the rest of the minute; requests without a key are refused and not counted."""
+    now = [1000.0]
+    monkeypatch.setattr(security, "monotonic", lambda: now[0])
+    right, wrong = {"Authorization": f"Bearer {KEY}"}, {"Authorization": "Bearer guessed"}
+    with running(create_app(Settings(poll_s=60, api_key=SecretStr(KEY)))) as client:
+        seen = [client.get("/model").status_code for _ in range(security.MOST_FAILURES + 1)]
+        seen += [client.get("/model", headers=wrong).status_code for _ in range(security.MOST_FAILURES)]
+        waits = client.get("/jobs", headers=right)
+        still = client.get("/health").status_code
+        now[0] += security.MINUTE_S
+        again = client.get("/jobs", headers=right).status_code
+
+    assert set(seen) == {401}
+    assert code(waits) == (429, "too_many_failures")
+    assert (waits.headers["Retry-After"], still, again) == ("60", 200, 200)
+
+
+def test_wrong_keys_are_counted_by_address_and_the_count_has_an_end(monkeypatch: pytest.MonkeyPatch):
+    """One address does not lock out another; beyond so many addresses all others are one."""
+    monkeypatch.setattr(security, "MOST_ADDRESSES", 2)
+    failures = security.Failures()
+    for _ in range(security.MOST_FAILURES):
+        failures.add("one")
+    failures.add("two")
+    assert [failures.are_many(address) for address in ("one", "two", "three")] == [True, False, False]
+    for number in range(security.MOST_FAILURES):
+        failures.add(f"other {number}")
+
+    assert [failures.are_many(address) for address in ("one", "two", "three")] == [True, False, True]
+    assert len(failures._counts) <= 3
