@@ -24,6 +24,7 @@ from mlflow.tracking import MlflowClient
 
 from api import measures
 from api.problems import NoChampionError
+from pyfunc.compiled import machine
 from pyfunc.errors import ArtifactMismatchError, ModelUnavailableError, Problem, ProjectError
 from pyfunc.model import Scorer
 from steps.tracking import CHAMPION
@@ -162,6 +163,7 @@ class Champion:
         plan = loaded.scorer.package.plan
         if plan is not None:
             plan.warm()  # before it answers: this takes a second or more, in which others would have to wait for Python
+        machine.give_back()
         if self.current is None:
             gc.collect()  # what is there now stays: looking through all of it again and again would hold up requests
             gc.freeze()

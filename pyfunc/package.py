@@ -61,19 +61,30 @@ class Package:
 
 
 class Unread:
-    """A pickled pipeline that is read when it is first asked.
+    """A pickled pipeline that is read when it is first asked: a server never does, and pickles are large.
 
     Args:
-        pickled: the bytes, already checked.
+        file: with the pickle; it may be gone by then.
+        sha256: of its bytes.
     """
 
-    def __init__(self, pickled: bytes) -> None:
-        self._pickled = pickled
+    def __init__(self, file: Path, sha256: str) -> None:
+        self._file, self._known = file, sha256
 
     @cached_property
     def pipeline(self) -> Classifier:
-        """What the bytes hold."""
-        return read_pipeline(self._pickled)
+        """What the file holds.
+
+        Raises:
+            ArtifactMismatchError: it is gone, or has other bytes than when the model was saved.
+        """
+        try:
+            pickled = self._file.read_bytes()
+        except OSError as error:
+            raise _mismatch("file_damaged", f"{PIPELINE} is not there any more.") from error
+        if hashlib.sha256(pickled).hexdigest() != self._known:
+            raise _mismatch("file_damaged", f"{PIPELINE} changed after the model was saved.")
+        return read_pipeline(pickled)
 
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
         """Probabilities (n_rows, n_classes)."""
@@ -138,14 +149,14 @@ def load(folder: Path) -> Package:
         schema = InputSchema.from_dict(json.loads((folder / SCHEMA).read_text(encoding="utf-8")))
     except ValueError as error:
         raise _mismatch("format_unknown", f"The schema is that of another program ({error}).") from error
-    pickled, threshold = (folder / PIPELINE).read_bytes(), float(manifest["threshold"])
+    unread, threshold = Unread(folder / PIPELINE, files[PIPELINE]), float(manifest["threshold"])
     if manifest.get("scorer") != COMPILED:
-        return Package(read_pipeline(pickled), schema, threshold, manifest)
+        return Package(unread.pipeline, schema, threshold, manifest)
     try:
         plan = load_plan(folder)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise _mismatch("plan_unreadable", f"The compiled model cannot be read ({type(error).__name__}).") from error
-    return Package(Unread(pickled), schema, threshold, manifest, plan)
+    return Package(unread, schema, threshold, manifest, plan)
 
 
 def read_pipeline(pickled: bytes) -> Classifier:
@@ -181,5 +192,6 @@ def _is_intact(file: Path, sha256: str | None) -> bool:
 
 
 def _sha256(file: Path) -> str:
-    """Hash of a file's bytes."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    """Hash of a file's bytes, which are not held."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

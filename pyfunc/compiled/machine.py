@@ -6,6 +6,8 @@ keeps beside the sources, or in its own cache, and the next process reads it in 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -41,3 +43,9 @@ def compiled(function: Callable[..., None], arguments: Callable[[], tuple[Any, .
             made(*arguments())
             _made[function.__qualname__] = made
         return _made[function.__qualname__]
+
+
+def give_back() -> None:
+    """Hand freed memory back to the system, where the C library can (glibc): making trees ready takes much of it."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

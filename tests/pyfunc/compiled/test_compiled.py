@@ -216,6 +216,18 @@ def test_a_compiled_package_answers_like_its_pipeline_through_the_gate(packaged)
     np.testing.assert_array_equal(loaded.pipeline.predict_proba(FRAME)[:, 1], wanted)
 
 
+@pytest.mark.parametrize("what", ["changed after the model was saved", "is not there any more"])
+def test_a_pickle_is_checked_when_it_is_read_which_is_late(packaged, what):
+    """The plan answers all the same; somebody who asks for the pipeline is told, and nothing of it is run."""
+    loaded = package.load(packaged)
+    pickle = packaged / package.PIPELINE
+    pickle.unlink() if "there" in what else pickle.write_bytes(b"something else")
+
+    assert len(Scorer(loaded).answer(FRAME, "rows")[0]) == ROWS
+    with pytest.raises(ArtifactMismatchError, match=what):
+        loaded.pipeline.predict_proba(FRAME)
+
+
 @pytest.mark.parametrize("name", [files.PLAN, files.ARRAYS, "trees-0.txt.gz"])
 def test_a_changed_file_of_the_plan_is_refused(packaged, name):
     """Each of them is in the manifest."""
