@@ -99,11 +99,11 @@ def test_several_workers_answer_count_together_and_end_together(store: Store):
     base = f"http://127.0.0.1:{port}"
     with serving(store, port, workers=2) as process:
         until(lambda: is_alive(port) and httpx.get(f"{base}/ready").status_code == 200, 120)
-        with httpx.Client(base_url=base) as client:
+        with httpx.Client(base_url=base, timeout=60) as client:
             until(lambda: figures(client).get(("crisol_champion_swaps_total", (("version", "1"),))) == 2, 60)
         for _ in range(20):  # a connection each, so that both get some
-            until(lambda: httpx.post(f"{base}/predict", json=[ROW]).status_code == 200)
-        with httpx.Client(base_url=base) as client:
+            until(lambda: httpx.post(f"{base}/predict", json=[ROW], timeout=60).status_code == 200)
+        with httpx.Client(base_url=base, timeout=60) as client:
             counted = {figures(client)["crisol_rows_total", (("version", "1"),)] for _ in range(5)}
         process.send_signal(signal.SIGKILL)
         until(lambda: not is_alive(port))

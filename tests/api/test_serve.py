@@ -58,7 +58,7 @@ def test_the_server_ends_its_own_run_and_ends_when_told(store: Store, number: si
         until(lambda: is_alive(port), 60)
         own = store.client.get_run(run.info.run_id)
         header = b"train\n" + b"1\n2\n" * 5
-        httpx.post(f"http://127.0.0.1:{port}/upload", files={"train": header, "test": header})
+        httpx.post(f"http://127.0.0.1:{port}/upload", files={"train": header, "test": header}, timeout=60)
         untouched = store.client.get_run(run.info.run_id)
         process.send_signal(number)
         _, said = process.communicate(timeout=10)
