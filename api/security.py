@@ -69,21 +69,19 @@ class Failures:
 
     def add(self, address: str) -> None:
         """One more; of more addresses than a machine has, all are one."""
-        self._begin()
-        self._counts[address if len(self._counts) < MOST_ADDRESSES else ""] += 1
+        self._counts[self._known(address)] += 1
 
     def are_many(self, address: str) -> bool:
         """Whether an address has to wait."""
-        self._begin()
-        known = address if address in self._counts or len(self._counts) < MOST_ADDRESSES else ""
-        return self._counts[known] >= MOST_FAILURES if known in self._counts else False
+        return self._counts.get(self._known(address), 0) >= MOST_FAILURES
 
-    def _begin(self) -> None:
-        """Forget the minute before."""
+    def _known(self, address: str) -> str:
+        """What it is counted as; the minute before is forgotten."""
         minute = int(monotonic() // MINUTE_S)
         if minute != self._minute:
             self._minute = minute
             self._counts.clear()
+        return address if address in self._counts or len(self._counts) < MOST_ADDRESSES else ""
 
 
 class Door:

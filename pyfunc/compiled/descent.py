@@ -109,14 +109,22 @@ def _nodes(
     made[:] = 0, ONE_LEAF
     nodes = np.flatnonzero(is_left[forest.tree])
     tree = forest.tree[nodes]
-    begin, inner = forest.nodes[tree], np.diff(forest.nodes)[tree]
-    at = starts[tree] + nodes - begin
+    at = starts[tree] + nodes - forest.nodes[tree]
     is_set = asked.kind[nodes] != GREATER
     packed = asked.column[nodes].astype(np.uint64) | asked.kind[nodes].astype(np.uint64) << np.uint64(FIELD)
+    made[at, 0] = np.where(is_set, asked.bits[nodes], asked.bound[nodes])
+    made[at, 1] = packed | ways(forest, nodes)
+    return made
+
+
+def ways(forest: Forest, nodes: Ints) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """The last two fields of nodes (n,): where they lead, among the nodes of their tree and behind these its leaves."""
+    tree = forest.tree[nodes]
+    begin, inner = forest.nodes[tree], np.diff(forest.nodes)[tree]
+    made = np.zeros(len(nodes), dtype=np.uint64)
     for field, children in ((2, forest.left[nodes]), (3, forest.right[nodes])):
         way = np.where(children >= 0, children - begin, inner - children - 1 - forest.leaves[tree])
-        packed |= way.astype(np.uint64) << np.uint64(FIELD * field)
-    made[at, 0], made[at, 1] = np.where(is_set, asked.bits[nodes], asked.bound[nodes]), packed
+        made |= way.astype(np.uint64) << np.uint64(FIELD * field)
     return made
 
 

@@ -150,10 +150,7 @@ class Places:
     def _numbers(self, forest: Forest, column: Ints, bound: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
         """Columns of numbers, and what nodes ask of them: sorted once, not feature by feature."""
         nodes = np.flatnonzero(~forest.is_code)
-        missing = forest.decision[nodes] & MISSING_KINDS
-        if np.any((missing != 0) & (missing != NAN_IS_MISSING)):
-            raise NotAskedError("zeros that mean missing")
-        gaps = np.where(missing == 0, ZERO, np.where(forest.decision[nodes] & DEFAULT_LEFT > 0, LEFT, RIGHT))
+        gaps = gaps_of(forest.decision[nodes])
         keys, thresholds = forest.feature[nodes] * GAPS + gaps, forest.threshold[nodes]
         order = np.lexsort((thresholds, keys))
         keys, thresholds = keys[order], thresholds[order]
@@ -191,6 +188,18 @@ class Places:
             known = {each: len(self.columns) + at for at, each in enumerate(sorted(set(codes)))}
             column[chosen] = [known[each] for each in codes]
             self.columns += [Column(feature, SET, none, each) for each in known]
+
+
+def gaps_of(decision: Ints) -> Ints:
+    """Where gaps go, by the decisions (n_nodes,) of nodes that ask for numbers.
+
+    Raises:
+        NotAskedError: zeros count as gaps.
+    """
+    missing = decision & MISSING_KINDS
+    if np.any((missing != 0) & (missing != NAN_IS_MISSING)):
+        raise NotAskedError("zeros that mean missing")
+    return np.where(missing == 0, ZERO, np.where(decision & DEFAULT_LEFT > 0, LEFT, RIGHT))
 
 
 def _levels_of(forest: Forest, asked: Asked) -> Levels:

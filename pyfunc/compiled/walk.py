@@ -13,14 +13,11 @@ from typing import Any
 import numpy as np
 
 from pyfunc.compiled import machine
+from pyfunc.compiled.descent import FIELD, MOST, ONE_LEAF, ways
 from pyfunc.compiled.forest import Floats, Forest
-from pyfunc.compiled.lightgbm_text import DEFAULT_LEFT, NAN_IS_MISSING
-from pyfunc.compiled.places import LEFT, MISSING_KINDS, RIGHT, ZERO, NotAskedError
+from pyfunc.compiled.places import LEFT, RIGHT, ZERO, NotAskedError, gaps_of
 
 GROUP = 8  # rows, or trees, at a time
-FIELD = 16  # bits of a packed field: column, none, left, right
-MOST = 2**FIELD  # columns, and nodes and leaves of a tree
-ONE_LEAF = (1 << 2 * FIELD) + (1 << 3 * FIELD)  # a node that leads to a leaf both ways
 GAPS = {RIGHT: np.inf, LEFT: -np.inf, ZERO: 0.0}  # what a gap is compared as, by where it goes
 
 
@@ -39,11 +36,9 @@ class Walk:
         self._run = machine.compiled(_walk, _smallest)
         self._run_row = machine.compiled(_walk_alone, _smallest_alone)
         self.outputs = outputs
-        missing = forest.decision & MISSING_KINDS
-        if forest.is_code.any() or np.any((missing != 0) & (missing != NAN_IS_MISSING)):
-            raise NotAskedError("sets of codes, or zeros that mean missing")
-        gaps = np.where(missing == 0, ZERO, np.where(forest.decision & DEFAULT_LEFT > 0, LEFT, RIGHT))
-        keys, column = np.unique(forest.feature * len(GAPS) + gaps, return_inverse=True)
+        if forest.is_code.any():
+            raise NotAskedError("sets of codes")
+        keys, column = np.unique(forest.feature * len(GAPS) + gaps_of(forest.decision), return_inverse=True)
         self._features = keys // len(GAPS)
         self._gaps = np.array([GAPS[gap] for gap in (keys % len(GAPS)).tolist()])
         if 2 * np.diff(forest.leaves).max(initial=0) > MOST or len(keys) > MOST:
@@ -52,7 +47,7 @@ class Walk:
         starts = np.cumsum([0, *inner])
         order = np.argsort(forest.depths, kind="stable")  # groups of about the same depth
         self._trees = (
-            *_nodes(forest, column, inner, starts), starts[order], inner[order], np.maximum(forest.depths[order], 1),
+            *_nodes(forest, column, starts), starts[order], inner[order], np.maximum(forest.depths[order], 1),
             order, forest.leaves[:-1] - inner, forest.values,
         )  # fmt: skip
 
@@ -73,17 +68,12 @@ class Walk:
         return out
 
 
-def _nodes(forest: Forest, column: Any, inner: Any, starts: Any) -> tuple[Any, Any]:
+def _nodes(forest: Forest, column: Any, starts: Any) -> tuple[Any, Any]:
     """Bounds, and the rest of each node in one number; behind the numbers of a tree's nodes come its leaves'."""
     bounds, packed = np.zeros(int(starts[-1])), np.full(int(starts[-1]), ONE_LEAF, dtype=np.uint64)
     tree = forest.tree
     at = starts[tree] + np.arange(len(tree)) - forest.nodes[tree]
-    made = column.astype(np.uint64)
-    for field, children in ((2, forest.left), (3, forest.right)):
-        leaf = inner[tree] - children - 1 - forest.leaves[tree]
-        way = np.where(children >= 0, children - forest.nodes[tree], leaf)
-        made |= way.astype(np.uint64) << np.uint64(FIELD * field)
-    bounds[at], packed[at] = forest.threshold, made
+    bounds[at], packed[at] = forest.threshold, column.astype(np.uint64) | ways(forest, np.arange(len(tree)))
     return bounds, packed
 
 
@@ -92,7 +82,7 @@ def _walk(
     out: Any,
 ) -> None:  # fmt: skip
     """Add the leaves that rows fall into to the outputs (n_outputs, n_rows); compiled by Numba."""
-    low_bits, field, ways = np.uint64(2**FIELD - 1), np.uint64(FIELD), np.uint64(2 * FIELD)
+    low_bits, field, left = np.uint64(2**FIELD - 1), np.uint64(FIELD), np.uint64(2 * FIELD)
     node = np.zeros(GROUP, np.int64)
     for number in range(len(order)):
         first, last, tree = starts[number], inner[number] - 1, order[number]
@@ -106,7 +96,7 @@ def _walk(
                     at = first + min(stands, last)
                     held = packed[at]
                     right = np.uint64(cells[begin + lane, np.int64(held & low_bits)] > bounds[at])
-                    below = np.int64((held >> (ways + field * right)) & low_bits)
+                    below = np.int64((held >> (left + field * right)) & low_bits)
                     below = stands if stands > last else below
                     moved |= below ^ stands
                     node[lane] = below
@@ -121,7 +111,7 @@ def _walk_alone(
     out: Any,
 ) -> None:  # fmt: skip
     """The same for one row (n_columns,) and the outputs (n_outputs,)."""
-    low_bits, field, ways = np.uint64(2**FIELD - 1), np.uint64(FIELD), np.uint64(2 * FIELD)
+    low_bits, field, left = np.uint64(2**FIELD - 1), np.uint64(FIELD), np.uint64(2 * FIELD)
     n_trees, node = len(order), np.zeros(GROUP, np.int64)
     for group in range(0, n_trees, GROUP):
         node[:] = 0
@@ -133,7 +123,7 @@ def _walk_alone(
                 at = starts[number] + min(stands, last)
                 held = packed[at]
                 right = np.uint64(cells[np.int64(held & low_bits)] > bounds[at])
-                below = np.int64((held >> (ways + field * right)) & low_bits)
+                below = np.int64((held >> (left + field * right)) & low_bits)
                 below = stands if stands > last else below
                 moved |= below ^ stands
                 node[lane] = below

@@ -291,4 +291,7 @@ def test_wrong_keys_are_counted_by_address_and_the_count_has_an_end(monkeypatch:
         failures.add(f"other {number}")
 
     assert [failures.are_many(address) for address in ("one", "two", "three")] == [True, False, True]
+    for _ in range(security.MOST_FAILURES):
+        failures.add("two")  # is still told apart
+    assert failures.are_many("two")
     assert len(failures._counts) <= 3
