@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import threading
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 _lock = threading.Lock()
@@ -18,6 +20,19 @@ _made: dict[str, Callable[..., None]] = {}
 
 class NoMachineError(Exception):
     """Numba is not installed."""
+
+
+def lanes() -> ModuleType:
+    """The loops of `pyfunc.compiled.lanes`, which imports Numba.
+
+    Raises:
+        NoMachineError: Numba is not installed.
+    """
+    with _lock:
+        try:
+            return importlib.import_module("pyfunc.compiled.lanes")
+        except ImportError as error:
+            raise NoMachineError from error
 
 
 def compiled(function: Callable[..., None], arguments: Callable[[], tuple[Any, ...]]) -> Callable[..., None]:

@@ -23,6 +23,7 @@ from pyfunc.compiled.walk import Walk
 SHARES, MARGINS = "shares", "margins"
 LEAST_ROWS = 256  # fewer are answered as fast row by row
 ROWS_OF_WAVES = 4096
+WALKED_FROM = 128  # leaves of a tree on average: more are sooner walked down than asked
 WAITED_FOR = 8192  # rows that are worth the second which it takes to make the trees ready for them
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -70,6 +71,9 @@ class _Asked:
     def _make(self, bag: Bag) -> None:
         """Put the trees in the way that suits them."""
         forest, outputs = read(gzip.decompress(bag.packed).decode()), bag.members * bag.outputs
+        if len(forest.values) > WALKED_FROM * forest.n_trees and not forest.is_code.any():
+            self.walk = Walk(forest, outputs)
+            return
         try:
             places = Places(forest)
             descent, questions = Descent(forest, outputs, places), Questions(forest, outputs, places)

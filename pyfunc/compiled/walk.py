@@ -1,9 +1,9 @@
-"""Deep trees: a group of rows down one tree, or one row down a group of trees, step by step.
+"""Deep trees: several rows down one tree, or one row down several trees, step by step (`pyfunc.compiled.lanes`).
 
 `kernel.Questions` asks every question of a tree, which is the faster way as long as a tree has hundreds of leaves, and
 `descent.Descent` compares places, of which a column has no more than 16 bits can tell apart. Forests that are grown to
 the end have thousands of leaves, and extremely randomized ones a bound of its own in nearly every node: here a cell is
-compared as it is. A group takes its steps together, so that the processor has work while it waits for a node.
+compared as it is.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from pyfunc.compiled import machine
-from pyfunc.compiled.descent import FIELD, MOST, ONE_LEAF, ways
+from pyfunc.compiled.descent import MOST, ONE_LEAF, ways, words_of
 from pyfunc.compiled.forest import Floats, Forest
 from pyfunc.compiled.places import LEFT, RIGHT, ZERO, NotAskedError, gaps_of
 
-GROUP = 8  # rows, or trees, at a time
 GAPS = {RIGHT: np.inf, LEFT: -np.inf, ZERO: 0.0}  # what a gap is compared as, by where it goes
 
 
@@ -33,8 +32,10 @@ class Walk:
     """
 
     def __init__(self, forest: Forest, outputs: int) -> None:
-        self._run = machine.compiled(_walk, _smallest)
-        self._run_row = machine.compiled(_walk_alone, _smallest_alone)
+        lanes = machine.lanes()
+        self._run = machine.compiled(lanes.walk, _smallest)
+        self._run_row = machine.compiled(lanes.walk_alone, _smallest_alone)
+        self._together = lanes.TOGETHER
         self.outputs = outputs
         if forest.is_code.any():
             raise NotAskedError("sets of codes")
@@ -46,18 +47,23 @@ class Walk:
         inner = np.maximum(np.diff(forest.nodes), 1)  # a tree of one leaf has a node all the same
         starts = np.cumsum([0, *inner])
         order = np.argsort(forest.depths, kind="stable")  # groups of about the same depth
+        filling = np.zeros(-len(order) % lanes.TOGETHER, dtype=np.int64)  # of the last group: the first tree again
+        of_each = starts[order], inner[order] - 1
         self._trees = (
-            *_nodes(forest, column, starts), starts[order], inner[order], np.maximum(forest.depths[order], 1),
-            order, forest.leaves[:-1] - inner, forest.values,
+            *_nodes(forest, column, starts),
+            *(words_of(np.append(each, filling)) for each in of_each),
+            words_of(np.maximum(forest.depths[order], 1)), words_of(order), words_of(forest.leaves[:-1] - inner),
+            forest.values,
         )  # fmt: skip
 
     def sums(self, matrix: Floats) -> Floats:
         """Outputs (n_rows, n_outputs) for a matrix (n_rows, n_features)."""
-        cells = np.zeros((-(-len(matrix) // GROUP) * GROUP, max(1, len(self._features))))
+        cells = np.zeros((-(-len(matrix) // self._together) * self._together, max(1, len(self._features))))
         held = matrix[:, self._features]
         cells[: len(matrix), : held.shape[1]] = np.where(np.isnan(held), self._gaps, held)
+        rows = words_of(np.arange(0, cells.size, cells.shape[1]))
         out = np.zeros((self.outputs, len(cells)))
-        self._run(cells, *self._trees, out)
+        self._run(cells.reshape(-1), rows, *self._trees, out)
         return out.T[: len(matrix)]
 
     def row(self, row: Floats) -> Floats:
@@ -77,75 +83,17 @@ def _nodes(forest: Forest, column: Any, starts: Any) -> tuple[Any, Any]:
     return bounds, packed
 
 
-def _walk(
-    cells: Any, bounds: Any, packed: Any, starts: Any, inner: Any, depths: Any, order: Any, leaves: Any, values: Any,
-    out: Any,
-) -> None:  # fmt: skip
-    """Add the leaves that rows fall into to the outputs (n_outputs, n_rows); compiled by Numba."""
-    low_bits, field, left = np.uint64(2**FIELD - 1), np.uint64(FIELD), np.uint64(2 * FIELD)
-    node = np.zeros(GROUP, np.int64)
-    for number in range(len(order)):
-        first, last, tree = starts[number], inner[number] - 1, order[number]
-        channel = tree % out.shape[0]
-        for begin in range(0, cells.shape[0], GROUP):
-            node[:] = 0
-            for _ in range(depths[number]):
-                moved = np.int64(0)
-                for lane in range(GROUP):
-                    stands = node[lane]
-                    at = first + min(stands, last)
-                    held = packed[at]
-                    right = np.uint64(cells[begin + lane, np.int64(held & low_bits)] > bounds[at])
-                    below = np.int64((held >> (left + field * right)) & low_bits)
-                    below = stands if stands > last else below
-                    moved |= below ^ stands
-                    node[lane] = below
-                if moved == 0:  # all of them stand on leaves
-                    break
-            for lane in range(GROUP):
-                out[channel, begin + lane] += values[leaves[tree] + node[lane]]
-
-
-def _walk_alone(
-    cells: Any, bounds: Any, packed: Any, starts: Any, inner: Any, depths: Any, order: Any, leaves: Any, values: Any,
-    out: Any,
-) -> None:  # fmt: skip
-    """The same for one row (n_columns,) and the outputs (n_outputs,)."""
-    low_bits, field, left = np.uint64(2**FIELD - 1), np.uint64(FIELD), np.uint64(2 * FIELD)
-    n_trees, node = len(order), np.zeros(GROUP, np.int64)
-    for group in range(0, n_trees, GROUP):
-        node[:] = 0
-        for _ in range(depths[min(group + GROUP, n_trees) - 1]):
-            moved = np.int64(0)
-            for lane in range(GROUP):
-                number = min(group + lane, n_trees - 1)
-                stands, last = node[lane], inner[number] - 1
-                at = starts[number] + min(stands, last)
-                held = packed[at]
-                right = np.uint64(cells[np.int64(held & low_bits)] > bounds[at])
-                below = np.int64((held >> (left + field * right)) & low_bits)
-                below = stands if stands > last else below
-                moved |= below ^ stands
-                node[lane] = below
-            if moved == 0:  # all of them stand on leaves
-                break
-        for lane in range(min(GROUP, n_trees - group)):
-            tree = order[group + lane]
-            out[tree % out.shape[0]] += values[leaves[tree] + node[lane]]
-
-
-def _one_leaf() -> tuple[Any, ...]:
-    """A tree of one leaf."""
-    none = np.zeros(1, dtype=np.int64)
-    packed = np.full(1, ONE_LEAF, dtype=np.uint64)
-    return np.zeros(1), packed, none, none + 1, none + 1, none, none - 1, np.zeros(1)
-
-
 def _smallest() -> tuple[Any, ...]:
-    """Arguments of `_walk`."""
-    return np.zeros((GROUP, 1)), *_one_leaf(), np.zeros((1, GROUP))
+    """Arguments of `lanes.walk` for no tree."""
+    return np.zeros(1), np.zeros(0, dtype=np.uint64), *_no_trees(), np.zeros((1, 0))
 
 
 def _smallest_alone() -> tuple[Any, ...]:
-    """Arguments of `_walk_alone`."""
-    return np.zeros(1), *_one_leaf(), np.zeros(1)
+    """Arguments of `lanes.walk_alone`."""
+    return np.zeros(1), *_no_trees(), np.zeros(1)
+
+
+def _no_trees() -> tuple[Any, ...]:
+    """What is known of them."""
+    none = np.zeros(0, dtype=np.uint64)
+    return np.zeros(0), *(none,) * 6, np.zeros(0)
