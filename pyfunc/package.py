@@ -35,6 +35,7 @@ PACKAGE_FORMAT = 3  # 2: schema format 2, and pipelines that may be recalibrated
 READABLE = (1, 2, 3)
 COMPILED, BY_PIPELINE = "compiled", "pipeline"  # who answers: `scorer` of the manifest
 MANIFEST, SCHEMA, PIPELINE = "manifest.json", "schema.json", "pipeline.pkl"
+ITSELF = "sha256"  # of what else the manifest says; models saved before 2026-11-28 have none
 # What a model needs to answer; their exact versions are read from our lock when it is saved.
 NEEDED_LIBRARIES = (
     "catboost", "category-encoders", "cloudpickle", "imbalanced-learn", "joblib", "lightgbm", "mlflow", "numpy",
@@ -120,6 +121,7 @@ def save(
         "libraries": {name: version(name) for name in NEEDED_LIBRARIES},
         **facts,
     }
+    manifest[ITSELF] = _digest(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
@@ -139,6 +141,8 @@ def load(folder: Path) -> Package:
     if number not in READABLE:
         what = f"The model has format {number}; this program reads format {' and '.join(map(str, READABLE))}."
         raise _mismatch("format_unknown", what)
+    if manifest.get(ITSELF) not in (None, _digest(manifest)):
+        raise _mismatch("file_damaged", f"{MANIFEST} changed after the model was saved.")
     names = dict.fromkeys((PIPELINE, SCHEMA, *files))
     damaged = [name for name in names if not _is_intact(folder / name, files.get(name))]
     if damaged:
@@ -189,6 +193,12 @@ def _mismatch(code: str, what: str) -> ArtifactMismatchError:
 def _is_intact(file: Path, sha256: str | None) -> bool:
     """Whether the file is there with the bytes that were saved."""
     return file.is_file() and _sha256(file) == sha256
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    """Hash of all that a manifest says, but for the hash itself."""
+    said = {key: value for key, value in manifest.items() if key != ITSELF}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(file: Path) -> str:

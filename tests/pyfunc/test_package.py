@@ -33,8 +33,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rewrite(folder: Path, **facts: object) -> None:
-    """Change the manifest, and let it vouch for the files as they are."""
+    """Change the manifest, and let it vouch for the files as they are; the first ones did not vouch for themselves."""
     manifest = json.loads((folder / package.MANIFEST).read_text())
+    del manifest[package.ITSELF]
     manifest["files"][package.SCHEMA] = package._sha256(folder / package.SCHEMA)
     (folder / package.MANIFEST).write_text(json.dumps(manifest | facts))
 
@@ -88,3 +89,31 @@ def test_a_missing_file_is_refused(folder, name):
 
     with pytest.raises(ArtifactMismatchError):
         package.load(folder)
+
+
+def test_any_changed_byte_is_noticed(folder):
+    """Also one in the manifest, where another threshold would be another answer; only white space says nothing."""
+    known = package.load(folder).manifest
+    for name in (package.MANIFEST, package.SCHEMA, package.PIPELINE):
+        content = (folder / name).read_bytes()
+        for at in range(0, len(content), max(1, len(content) // 97)):
+            (folder / name).write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+            if name == package.MANIFEST and _says_the_same(folder, known):
+                continue
+            with pytest.raises(ArtifactMismatchError):
+                package.load(folder)
+        (folder / name).write_bytes(content)
+
+    changed = json.loads((folder / package.MANIFEST).read_text()) | {"threshold": 0.4}
+    (folder / package.MANIFEST).write_text(json.dumps(changed))
+    with pytest.raises(ArtifactMismatchError, match=r"manifest\.json changed"):
+        package.load(folder)
+
+
+def _says_the_same(folder: Path, known: dict) -> bool:
+    """Whether a manifest still says what it did, be it in other white space or without vouching for itself."""
+    try:
+        said = json.loads((folder / package.MANIFEST).read_text())
+    except ValueError:
+        return False
+    return {**said, package.ITSELF: ""}.items() >= {**known, package.ITSELF: ""}.items()
