@@ -15,10 +15,23 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
+from mlflow.exceptions import MlflowException
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import experiments, invocations, measures, models, pages, predict, problems, promotion, training, uploads
+from api import (
+    experiments,
+    invocations,
+    measures,
+    models,
+    pages,
+    predict,
+    problems,
+    promotion,
+    store,
+    training,
+    uploads,
+)
 from api.champion import Champion, Versions
 from api.problems import NotReadyError, json_answer
 from api.requests import Envelope
@@ -48,6 +61,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
     settings = settings or Settings()
     require_key(settings)
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # where nobody has configured it yet
+    store.hasten()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # they would fill the log
     working = supervisor or Supervisor(settings.jobs, settings.job_limit_s)
     app = FastAPI(
@@ -59,6 +73,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
         app.include_router(part.router)
     app.include_router(router)
     problems.install(app)
+    app.add_exception_handler(MlflowException, _store_error)
     app.add_middleware(predict.Shortcut)
     app.add_middleware(GZipMiddleware, minimum_size=PACKED_FROM, compresslevel=1)
     app.add_middleware(Door, settings=settings)
@@ -96,6 +111,14 @@ def _end_with(parent: int) -> None:
     """A worker whose parent was killed would hold the port for ever."""
     multiprocessing.connection.wait([parent])
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _store_error(request: Request, error: Exception) -> Response:
+    """What MLflow raises where nobody has thought of it."""
+    assert isinstance(error, MlflowException)
+    if not store.is_trouble(error):
+        raise error
+    return problems.problem_answer(store.unreachable(), request.state.request_id)
 
 
 @router.get("/health", summary="Whether the server is alive")

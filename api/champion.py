@@ -22,7 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 
-from api import measures
+from api import measures, store
 from api.problems import NoChampionError
 from pyfunc.compiled import machine
 from pyfunc.errors import ArtifactMismatchError, ModelUnavailableError, Problem, ProjectError
@@ -137,8 +137,7 @@ class Champion:
                 measures.CHAMPION.set(0)
             else:
                 what = "The registry does not answer; the last champion keeps answering."
-                fix = "Check the tracking store that MLFLOW_TRACKING_URI names."
-                self.problem = Problem("store_unreachable", what, "registry", fix)
+                self.problem = store.unreachable(what).problems[0]
             return
         version, run_id = str(found.version), str(found.run_id)
         current = self.current
@@ -199,12 +198,15 @@ class Versions:
 
         Raises:
             ModelUnavailableError: there is no such version.
+        NotReadyError: the store does not answer.
             ArtifactMismatchError: it does not load.
         """
         name = self.champion.name
         try:
             run_id = str(MlflowClient().get_model_version(name, version).run_id)
         except MlflowException as error:
+            if store.is_trouble(error):
+                raise store.unreachable() from error
             what = f"'{name}' has no version {version}."
             raise ModelUnavailableError(
                 Problem("version_unknown", what, "query parameter version", "See /models for the versions.")

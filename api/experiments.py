@@ -12,6 +12,7 @@ from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from api import store
 from api.problems import RequestRefusedError
 from pyfunc.errors import Problem
 
@@ -42,6 +43,7 @@ def id_of(name: str, default: str) -> str:
 
     Raises:
         RequestRefusedError: MLflow does not take the name, or it belongs to a deleted experiment.
+        MlflowException: the store does not answer.
     """
     if not name:
         return default
@@ -52,6 +54,8 @@ def id_of(name: str, default: str) -> str:
             return str(found.experiment_id)
         return str(client.create_experiment(name))
     except MlflowException as error:
+        if store.is_trouble(error):
+            raise
         what = "MLflow does not take the experiment's name, or an experiment of that name was deleted."
         raise RequestRefusedError(Problem("experiment_invalid", what, "experiment", "Choose another name.")) from error
 

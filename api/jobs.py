@@ -33,6 +33,7 @@ from mlflow.utils import mlflow_tags
 from mlflow.utils.git_utils import get_git_commit, get_git_repo_url
 
 import pyfunc
+from api import store
 from pyfunc.errors import ModelUnavailableError, Problem
 from steps import tracking
 from steps.serve import FIGURES
@@ -115,7 +116,8 @@ def start(run: Run, words: Sequence[str]) -> int:
 
 def environment() -> dict[str, str]:
     """The environment of a job: this project's Python first, an absolute store, nothing of the server's own run."""
-    kept = {key: value for key, value in os.environ.items() if key not in NOT_PASSED_ON}
+    dropped = {*NOT_PASSED_ON, *store.hastened()}
+    kept = {key: value for key, value in os.environ.items() if key not in dropped}
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
     return {**kept, "PATH": path, "MLFLOW_TRACKING_URI": absolute_store()}
 
@@ -143,10 +145,13 @@ def find(run_id: str) -> Run:
 
     Raises:
         ModelUnavailableError: there is no such job.
+        MlflowException: the store does not answer.
     """
     try:
         run = MlflowClient().get_run(run_id) if RUN_ID.fullmatch(run_id) else None
-    except MlflowException:
+    except MlflowException as error:
+        if store.is_trouble(error):
+            raise
         run = None
     if run is None or JOB not in run.data.tags:
         raise ModelUnavailableError(

@@ -11,11 +11,11 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from api import store
 from api.champion import Loaded
-from api.problems import NotReadyError, json_answer
+from api.problems import json_answer
 from api.progress import finite
 from api.serving import Served
-from pyfunc.errors import Problem
 from steps import tracking
 
 LISTED = 100  # newest versions
@@ -50,7 +50,7 @@ def _champion(loaded: Loaded) -> dict[str, Any]:
         aliases = _aliases(client, loaded.name)
         described = _described(client, found, aliases)
     except MlflowException as error:
-        raise _unreachable() from error
+        raise store.unreachable() from error
     manifest = loaded.scorer.package.manifest
     target = loaded.scorer.schema.target
     kept = ("format", "threshold", "threshold_rule", "calibration", "scorer", "libraries")
@@ -70,7 +70,7 @@ def _versions(name: str) -> dict[str, Any]:
         aliases = _aliases(client, name) if found else {}
         versions = [_described(client, version, aliases) for version in found]
     except MlflowException as error:
-        raise _unreachable() from error
+        raise store.unreachable() from error
     return {"name": name, "models": versions}
 
 
@@ -117,9 +117,3 @@ def _aliases(client: MlflowClient, name: str) -> dict[str, list[str]]:
     for alias, number in client.get_registered_model(name).aliases.items():
         found.setdefault(str(number), []).append(alias)
     return {number: sorted(names) for number, names in found.items()}
-
-
-def _unreachable() -> NotReadyError:
-    """The registry does not answer."""
-    fix = "Check the tracking store that MLFLOW_TRACKING_URI names."
-    return NotReadyError(Problem("store_unreachable", "The registry does not answer.", "registry", fix))

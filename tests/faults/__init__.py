@@ -1,0 +1,1 @@
+"""What happens when things break: each fault is tried many times on the real thing."""

@@ -1,0 +1,144 @@
+"""A table of faults: `python -m tests.faults [--tries 20] [--out FILE]`.
+
+Each fault is made on the real thing (a server with a champion, an MLflow server, `score` in a process of its own), as
+often as asked for. After each, nothing may be lost or half there, the champion has to answer as before, users have to
+be told, and a second try has to succeed. Kills of servers and jobs are `tests.bench.kills`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+import tempfile
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+
+from tests.api.served import register
+from tests.conftest import Store
+from tests.faults import serving
+from tests.faults.scoring import Scored
+from tests.faults.trials import Fault
+
+
+@click.command()
+@click.option("--tries", default=20, show_default=True, help="Of each fault.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path))
+def main(tries: int, seed: int, out: Path | None) -> None:
+    """Run the trials, and tell."""
+    draw = np.random.default_rng(seed)
+    logging.disable(logging.ERROR)  # what is broken on purpose
+    with tempfile.TemporaryDirectory() as folder:
+        faults = [
+            *of_a_server(Path(folder) / "server", tries, draw),
+            of_the_store(Path(folder) / "store", tries),
+            *of_score(Path(folder) / "score", tries, draw),
+        ]
+    text = page(faults, tries)
+    print(text)
+    if out:
+        out.write_text(text)
+    sys.exit(any(fault.lost for fault in faults))
+
+
+def opened(folder: Path) -> Store:
+    """An empty store."""
+    folder.mkdir()
+    store = Store(folder)
+    store.artifacts.mkdir()
+    return store
+
+
+def of_a_server(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]:
+    """Whose store is a sqlite file."""
+    with opened(folder).active() as store, serving.answering(store, store.uri) as served:
+        held = "the old champion answers, the next good version follows"
+        trials = {
+            f"one byte of `{name}` of a new champion": partial(serving.damaged_byte, name=name)
+            for name in serving.FILES
+        }
+        trials["the files of a new champion are gone"] = serving.no_artifacts
+        found = [Fault(name, held).run(tries, lambda _, one=one: one(served, draw)) for name, one in trials.items()]
+        found.append(
+            Fault("the store is locked for a second", "rows are answered; `/models` waits or says why").run(
+                tries, lambda _: serving.locked(served, draw)
+            )
+        )
+        found.append(
+            Fault("two promotions at once", "one is the champion, and answers").run(
+                tries, lambda _: serving.two_promotions(served, draw)
+            )
+        )
+    return found
+
+
+def of_the_store(folder: Path, tries: int) -> Fault:
+    """An MLflow server that dies and comes back."""
+    with opened(folder).active() as store:
+        tracking = serving.Tracking(store)
+        try:
+            with serving.answering(store, tracking.uri) as served:
+                return Fault(
+                    "the MLflow server is killed and started again",
+                    "rows are answered; `/models` answers 503 at once; all is well when it is back",
+                ).run(tries, lambda _: serving.store_restarts(served, tracking))
+        finally:
+            tracking.kill()
+
+
+def of_score(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]:
+    """From file to file."""
+    with opened(folder).active() as store:
+        register(serving.NAME)
+        files = folder / "files"
+        files.mkdir()
+        scored = Scored(store, files)
+        return [
+            Fault(
+                "`score` is killed", "its output is whole or absent; again, it is whole, and nothing else is left"
+            ).run(tries, lambda _: scored.killed(draw)),
+            Fault("`score` has no room for its output", "no output, and a reason; again, it is whole").run(
+                tries, lambda _: scored.full()
+            ),
+        ]
+
+
+def page(faults: list[Fault], tries: int) -> str:
+    """The results as Markdown."""
+    lines = [
+        "| fault | tries | what has to hold | users are told | lost | s |",
+        "|---|---:|---|---|---|---:|",
+        *(
+            f"| {fault.name} | {fault.tries} | {fault.held} | {told(fault.said)} | {told(fault.lost) or 'nothing'} "
+            f"| {fault.took_s:.0f} |"
+            for fault in faults
+        ),
+    ]
+    table = "\n".join(lines)
+    return f"""# Faults
+
+{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}:
+
+```sh
+python -m tests.faults --tries {tries}
+```
+
+{table}
+
+Kills of servers and jobs: [kills.md](kills.md).
+"""
+
+
+def told(counted: dict[str, int]) -> str:
+    """What was counted."""
+    return ", ".join(f"{count} {what}" for what, count in sorted(counted.items()))
+
+
+if __name__ == "__main__":
+    main()
