@@ -16,7 +16,7 @@ import operator
 import numpy as np
 from llvmlite import ir
 from numba import njit
-from numba.core import cgutils, types
+from numba.core import cgutils, errors, types
 from numba.core.datamodel import PrimitiveModel
 from numba.extending import intrinsic, overload, register_model
 
@@ -91,7 +91,7 @@ def load(_typing, array, begin):
         loaded.align = 8
         return loaded
 
-    return WORDS(array, types.uint64), made
+    return WORDS(_in_a_row(array), types.uint64), made
 
 
 @intrinsic
@@ -102,13 +102,13 @@ def store(_typing, array, begin, lanes):
         builder.store(given[2], _at(context, builder, signature, given)).align = 8
         return context.get_dummy_value()
 
-    return types.none(array, types.uint64, lanes), made
+    return types.none(_in_a_row(array), types.uint64, lanes), made
 
 
 @intrinsic
 def take(_typing, array, places):
     """`array[places]` of an array (n,) of uint64 or float64."""
-    vector = _VECTORS[array.dtype]
+    vector = _VECTORS[_in_a_row(array, types.float64).dtype]
 
     def made(context, builder, signature, given):
         every = ir.Constant(_VECTORS[types.boolean], [1] * WIDTH)
@@ -150,6 +150,13 @@ _let(operator.add, lambda builder, _kind, one, other: builder.add(one, other))
 _let(operator.and_, lambda builder, _kind, one, other: builder.and_(one, other))
 _let(operator.rshift, lambda builder, _kind, one, other: builder.lshr(one, other))
 _let(operator.gt, _is_greater, MASK)
+
+
+def _in_a_row(array, *kinds):
+    """The type of an array (n,) of uint64, or of other 64 bits, without gaps: addresses are reckoned here."""
+    if array.ndim != 1 or array.layout != "C" or array.dtype not in (types.uint64, *kinds):
+        raise errors.TypingError(f"lanes cannot be had from {array}")
+    return array
 
 
 def _spread(builder, number):

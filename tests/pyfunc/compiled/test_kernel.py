@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 
-from pyfunc.compiled import kernel, machine, models, places
+from pyfunc.compiled import kernel, machine, models, places, walk
 from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.extract import extract
 from pyfunc.compiled.forest import read
@@ -220,3 +220,12 @@ def test_what_cannot_be_asked_is_named(why, monkeypatch):
 
     with pytest.raises(NotAskedError, match=why):
         Questions(trees, 1, Places(trees))
+
+
+def test_lanes_are_had_from_arrays_without_gaps_only():
+    """Addresses are reckoned by hand there, and would be others."""
+    loop = machine.compiled(machine.lanes().walk_alone, walk._smallest_alone)
+    cells, *rest = walk._smallest_alone()
+    loop(cells, *rest)
+    with pytest.raises(numba.errors.TypingError, match="lanes cannot be had"):
+        loop(np.zeros(4)[::2], *rest)
