@@ -1,4 +1,4 @@
-"""A table of faults: `python -m tests.faults [--tries 20] [--out FILE]`.
+"""A table of faults: `python -m tests.faults [--tries 20] [--only server,store,score] [--out FILE]`.
 
 Each fault is made on the real thing (a server with a champion, an MLflow server, `score` in a process of its own), as
 often as asked for. After each, nothing may be lost or half there, the champion has to answer as before, users have to
@@ -29,17 +29,16 @@ from tests.faults.trials import Fault
 @click.command()
 @click.option("--tries", default=20, show_default=True, help="Of each fault.")
 @click.option("--seed", default=1, show_default=True)
+@click.option("--only", default="server,store,score", show_default=True, help="Parts.")
 @click.option("--out", type=click.Path(path_type=Path))
-def main(tries: int, seed: int, out: Path | None) -> None:
+def main(tries: int, seed: int, only: str, out: Path | None) -> None:
     """Run the trials, and tell."""
     draw = np.random.default_rng(seed)
     logging.disable(logging.ERROR)  # what is broken on purpose
     with tempfile.TemporaryDirectory() as folder:
-        faults = [
-            *of_a_server(Path(folder) / "server", tries, draw),
-            of_the_store(Path(folder) / "store", tries),
-            *of_score(Path(folder) / "score", tries, draw),
-        ]
+        faults: list[Fault] = []
+        for part in only.split(","):
+            faults += PARTS[part](Path(folder) / part, tries, draw)
     text = page(faults, tries)
     print(text)
     if out:
@@ -78,16 +77,17 @@ def of_a_server(folder: Path, tries: int, draw: np.random.Generator) -> list[Fau
     return found
 
 
-def of_the_store(folder: Path, tries: int) -> Fault:
+def of_the_store(folder: Path, tries: int, _: np.random.Generator) -> list[Fault]:
     """An MLflow server that dies and comes back."""
     with opened(folder).active() as store:
         tracking = serving.Tracking(store)
         try:
             with serving.answering(store, tracking.uri) as served:
-                return Fault(
+                fault = Fault(
                     "the MLflow server is killed and started again",
-                    "rows are answered; `/models` answers 503 at once; all is well when it is back",
-                ).run(tries, lambda _: serving.store_restarts(served, tracking))
+                    "rows are answered; what needs it answers 503 at once; all is well when it is back",
+                )
+                return [fault.run(tries, lambda _: serving.store_restarts(served, tracking))]
         finally:
             tracking.kill()
 
@@ -107,6 +107,9 @@ def of_score(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]
                 tries, lambda _: scored.full()
             ),
         ]
+
+
+PARTS = {"server": of_a_server, "store": of_the_store, "score": of_score}
 
 
 def page(faults: list[Fault], tries: int) -> str:

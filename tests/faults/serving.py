@@ -156,7 +156,7 @@ def two_promotions(served: Answers, draw: np.random.Generator) -> str:
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(move, versions))
-    champion = served.store.client.get_model_version_by_alias(NAME, CHAMPION).version
+    champion = str(served.store.client.get_model_version_by_alias(NAME, CHAMPION).version)
     require(champion in versions, "neither is the champion")
     served.follows(champion)
     return "one champion"
