@@ -44,14 +44,13 @@ class Descent:
         is_left = levels.is_other
         order = np.argsort(np.where(is_left, forest.depths, -1), kind="stable")  # groups of about the same depth
         order = order[len(levels.trees) :]
-        filling = -len(order) % lanes.TOGETHER  # of the last group: a node that leads to itself
         inner = np.maximum(np.diff(forest.nodes), 1)  # a tree of one leaf has a node all the same
         starts = np.cumsum([0, *np.where(is_left, inner, 0)])
         self._trees = (
             *places.arrays(),
             *_nodes(forest, places.asked, is_left, starts),
-            words_of(np.append(starts[order], np.full(filling, starts[-1]))),
-            words_of(np.append(inner[order] - 1, np.zeros(filling, dtype=np.int64))),
+            filled(starts[order], lanes.TOGETHER),
+            filled(inner[order] - 1, lanes.TOGETHER),
             words_of(np.maximum(forest.depths[order], 1)),
             words_of(order),
             words_of(forest.leaves[:-1] - inner),
@@ -96,11 +95,8 @@ def _one_margin() -> tuple[Any, ...]:
 
 
 def _nodes(forest: Forest, asked: Asked, is_left: np.ndarray[Any, Any], starts: Ints) -> tuple[Words, Words]:
-    """What the trees' nodes that are left compare with, and the rest (n_nodes + 1,); the last leads to itself.
-
-    Behind the numbers of a tree's nodes come its leaves'.
-    """
-    compared, rest = np.zeros(int(starts[-1]) + 1, dtype=np.uint64), np.full(int(starts[-1]) + 1, ONE_LEAF, np.uint64)
+    """What the nodes of the trees that are left compare with, and the rest in one number (n_nodes,) each."""
+    compared, rest = np.zeros(int(starts[-1]), dtype=np.uint64), np.full(int(starts[-1]), ONE_LEAF, np.uint64)
     nodes = np.flatnonzero(is_left[forest.tree])
     tree = forest.tree[nodes]
     at = starts[tree] + nodes - forest.nodes[tree]
@@ -120,17 +116,20 @@ def _levels(places: Places, together: int) -> tuple[Any, ...]:
     nodes = levels.nodes
     questions = [words_of(each[nodes]) for each in (asked.column, asked.kind, asked.bound)]
     packed = questions[0] | questions[1] << np.uint64(FIELD) | questions[2] << np.uint64(2 * FIELD)
-    filling = np.zeros(-len(levels.trees) % together, dtype=np.int64)  # of the last group: no level
-    of_each = (np.append(each, filling) for each in (levels.starts[:-1], np.diff(levels.starts)))
     return (
-        words_of(levels.trees), packed, words_of(asked.bits[nodes]), *map(words_of, of_each),
-        words_of(levels.leaves[:-1]), levels.values,
+        words_of(levels.trees), packed, words_of(asked.bits[nodes]), filled(levels.starts[:-1], together),
+        filled(np.diff(levels.starts), together), words_of(levels.leaves[:-1]), levels.values,
     )  # fmt: skip
 
 
 def words_of(numbers: np.ndarray[Any, Any]) -> Words:
     """As `pyfunc.compiled.lanes` counts; what is below 0 comes right again where it is added to."""
     return numbers.astype(np.uint64)
+
+
+def filled(numbers: Ints, together: int) -> Words:
+    """The same with zeros behind them, up to a multiple: lanes of the last group that nobody asks."""
+    return words_of(np.append(numbers, np.zeros(-len(numbers) % together, dtype=np.int64)))
 
 
 def ways(forest: Forest, nodes: Ints) -> Words:

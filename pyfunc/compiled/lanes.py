@@ -26,8 +26,7 @@ from pyfunc.compiled.places import LEFT as GAPS_LEFT
 from pyfunc.compiled.places import ZERO as AS_ZERO
 
 WIDTH = 8  # lanes of a vector
-GROUPS = 4  # vectors that are under way
-TOGETHER = WIDTH * GROUPS
+TOGETHER = 4 * WIDTH  # lanes that are under way: a group of four vectors
 U = np.uint64  # Numba mends negative places in arrays, at a cost; these have none
 ZERO, ONE, FIELD, LEFT, RIGHT = U(0), U(1), U(16), U(32), U(48)  # where the fields of a node begin
 LOW, IN_WORD = U(2**16 - 1), U(MOST_CODES)
@@ -200,45 +199,120 @@ def _compared(stands, last, first, bounds, packed, cells, rows):
 
 
 @njit
-def _asked(stands, last, first, compared, packed, places):
-    """One step of lanes that compare places with bounds, or look for them in a set."""
-    at = _node(stands, last, first)
-    held, against = take(packed, at), take(compared, at)
-    place = take(places, held & spread(LOW))
-    one = spread(ONE)
+def _is_yes(held, against, bound, places):
+    """Whether the places that lanes ask for are greater than a bound, or not in a set."""
+    place, one = take(places, held & spread(LOW)), spread(ONE)
     is_in = (against >> (place & spread(IN_WORD))) & one
     is_set = ((held >> spread(FIELD)) & one) > spread(ZERO)
-    right = where(is_set, one > is_in, place > against)
-    return _below(stands, last, held, right)
+    return where(is_set, one > is_in, place > bound)
 
 
 @njit
-def _is_inside(stands, last):
-    """Whether a lane is not on a leaf yet."""
-    return some(last + spread(ONE) > stands)
+def _asked(stands, last, first, compared, packed, places):
+    """One step of lanes that ask for places."""
+    at = _node(stands, last, first)
+    held, against = take(packed, at), take(compared, at)
+    return _below(stands, last, held, _is_yes(held, against, against, places))
+
+
+@njit
+def _level(number, depth, first, bits, asked, places, level):
+    """One level of trees whose nodes of a level ask the same: the answer is the next bit of the leaf's number."""
+    is_inside = depth > level
+    at = first + where(is_inside, level, spread(ZERO))
+    held = take(asked, at)
+    yes = _is_yes(held, take(bits, at), held >> spread(LEFT), places)
+    return where(is_inside, number + number + where(yes, spread(ONE), spread(ZERO)), number)
+
+
+@njit
+def _group(array, begin):
+    """`TOGETHER` of an array, as four vectors."""
+    return load(array, begin), load(array, begin + AT1), load(array, begin + AT2), load(array, begin + AT3)
+
+
+@njit
+def _same(vector):
+    """A group of the same vector."""
+    return vector, vector, vector, vector
+
+
+@njit
+def _put(array, group):
+    """A group at the beginning of an array."""
+    store(array, ZERO, group[0])
+    store(array, AT1, group[1])
+    store(array, AT2, group[2])
+    store(array, AT3, group[3])
+
+
+@njit
+def _are_inside(on, last):
+    """Whether a lane of a group is not on a leaf yet."""
+    one = spread(ONE)
+    return (
+        some(last[0] + one > on[0])
+        or some(last[1] + one > on[1])
+        or some(last[2] + one > on[2])
+        or some(last[3] + one > on[3])
+    )
+
+
+@njit
+def _down_by_cells(depth, last, first, bounds, packed, cells, rows):
+    """Where a group comes to in as many steps at most: behind the numbers of a tree's nodes come its leaves'."""
+    on = _same(spread(ZERO))
+    for _ in range(depth):
+        on = (
+            _compared(on[0], last[0], first[0], bounds, packed, cells, rows[0]),
+            _compared(on[1], last[1], first[1], bounds, packed, cells, rows[1]),
+            _compared(on[2], last[2], first[2], bounds, packed, cells, rows[2]),
+            _compared(on[3], last[3], first[3], bounds, packed, cells, rows[3]),
+        )
+        if not _are_inside(on, last):
+            break
+    return on
+
+
+@njit
+def _down_by_places(depth, last, first, compared, packed, places):
+    """The same for trees that ask for places."""
+    on = _same(spread(ZERO))
+    for _ in range(depth):
+        on = (
+            _asked(on[0], last[0], first[0], compared, packed, places),
+            _asked(on[1], last[1], first[1], compared, packed, places),
+            _asked(on[2], last[2], first[2], compared, packed, places),
+            _asked(on[3], last[3], first[3], compared, packed, places),
+        )
+        if not _are_inside(on, last):
+            break
+    return on
+
+
+@njit
+def _down_by_levels(deepest, depth, first, bits, asked, places):
+    """The numbers of the leaves that a group comes to in trees of levels, the deepest of which has as many."""
+    on = _same(spread(ZERO))
+    for at in range(deepest):
+        level = spread(at)
+        on = (
+            _level(on[0], depth[0], first[0], bits, asked, places, level),
+            _level(on[1], depth[1], first[1], bits, asked, places, level),
+            _level(on[2], depth[2], first[2], bits, asked, places, level),
+            _level(on[3], depth[3], first[3], bits, asked, places, level),
+        )
+    return on
 
 
 def walk(cells, rows, bounds, packed, starts, last, depths, order, leaves, values, out):
     """Add the leaves that rows fall into to the outputs (n_outputs, n_rows): `TOGETHER` rows down one tree."""
     found, n_rows, n_outputs = np.empty(TOGETHER, U), U(out.shape[1]), U(out.shape[0])
     for number in range(U(len(order))):
-        first, end, tree = spread(starts[number]), spread(last[number]), order[number]
+        first, end, tree = _same(spread(starts[number])), _same(spread(last[number])), order[number]
         sums, begin = out[tree % n_outputs], ZERO
         while begin < n_rows:
-            row0, row1 = load(rows, begin), load(rows, begin + AT1)
-            row2, row3 = load(rows, begin + AT2), load(rows, begin + AT3)
-            on0 = on1 = on2 = on3 = spread(ZERO)
-            for _ in range(depths[number]):
-                on0 = _compared(on0, end, first, bounds, packed, cells, row0)
-                on1 = _compared(on1, end, first, bounds, packed, cells, row1)
-                on2 = _compared(on2, end, first, bounds, packed, cells, row2)
-                on3 = _compared(on3, end, first, bounds, packed, cells, row3)
-                if not (_is_inside(on0, end) or _is_inside(on1, end) or _is_inside(on2, end) or _is_inside(on3, end)):
-                    break
-            store(found, ZERO, on0)
-            store(found, AT1, on1)
-            store(found, AT2, on2)
-            store(found, AT3, on3)
+            _put(found, _down_by_cells(depths[number], end, first, bounds, packed, cells, _group(rows, begin)))
             for lane in range(U(TOGETHER)):
                 sums[begin + lane] += values[leaves[tree] + found[lane]]
             begin += U(TOGETHER)
@@ -246,29 +320,15 @@ def walk(cells, rows, bounds, packed, starts, last, depths, order, leaves, value
 
 def walk_alone(cells, bounds, packed, starts, last, depths, order, leaves, values, out):
     """The same for one row and the outputs (n_outputs,): the row down `TOGETHER` trees."""
-    found, n_trees, n_outputs, group = np.empty(TOGETHER, U), U(len(order)), U(len(out)), ZERO
-    while group < n_trees:
-        first0, first1 = load(starts, group), load(starts, group + AT1)
-        first2, first3 = load(starts, group + AT2), load(starts, group + AT3)
-        end0, end1, end2, end3 = (
-            load(last, group), load(last, group + AT1), load(last, group + AT2), load(last, group + AT3),
-        )  # fmt: skip
-        row = on0 = on1 = on2 = on3 = spread(ZERO)
-        for _ in range(depths[min(group + U(TOGETHER), n_trees) - ONE]):
-            on0 = _compared(on0, end0, first0, bounds, packed, cells, row)
-            on1 = _compared(on1, end1, first1, bounds, packed, cells, row)
-            on2 = _compared(on2, end2, first2, bounds, packed, cells, row)
-            on3 = _compared(on3, end3, first3, bounds, packed, cells, row)
-            if not (_is_inside(on0, end0) or _is_inside(on1, end1) or _is_inside(on2, end2) or _is_inside(on3, end3)):
-                break
-        store(found, ZERO, on0)
-        store(found, AT1, on1)
-        store(found, AT2, on2)
-        store(found, AT3, on3)
-        for lane in range(min(U(TOGETHER), n_trees - group)):
-            tree = order[group + lane]
+    found, n_trees, n_outputs, begin = np.empty(TOGETHER, U), U(len(order)), U(len(out)), ZERO
+    row = _same(spread(ZERO))
+    while begin < n_trees:
+        deepest = depths[min(begin + U(TOGETHER), n_trees) - ONE]
+        _put(found, _down_by_cells(deepest, _group(last, begin), _group(starts, begin), bounds, packed, cells, row))
+        for lane in range(min(U(TOGETHER), n_trees - begin)):
+            tree = order[begin + lane]
             out[tree % n_outputs] += values[leaves[tree] + found[lane]]
-        group += U(TOGETHER)
+        begin += U(TOGETHER)
 
 
 def descend(  # one call for a row: each costs more than a tree
@@ -316,69 +376,23 @@ def _find(row, features, kinds, bounds, bound_starts, words, word_starts, places
 @njit
 def _down(places, compared, packed, starts, last, depths, order, leaves, values, found):
     """The values of the leaves that a row falls into, by tree; the row down `TOGETHER` trees."""
-    node, n_trees, group = np.empty(TOGETHER, U), U(len(order)), ZERO
-    while group < n_trees:
-        first0, first1 = load(starts, group), load(starts, group + AT1)
-        first2, first3 = load(starts, group + AT2), load(starts, group + AT3)
-        end0, end1, end2, end3 = (
-            load(last, group), load(last, group + AT1), load(last, group + AT2), load(last, group + AT3),
-        )  # fmt: skip
-        on0 = on1 = on2 = on3 = spread(ZERO)
-        for _ in range(depths[min(group + U(TOGETHER), n_trees) - ONE]):
-            on0 = _asked(on0, end0, first0, compared, packed, places)
-            on1 = _asked(on1, end1, first1, compared, packed, places)
-            on2 = _asked(on2, end2, first2, compared, packed, places)
-            on3 = _asked(on3, end3, first3, compared, packed, places)
-            if not (_is_inside(on0, end0) or _is_inside(on1, end1) or _is_inside(on2, end2) or _is_inside(on3, end3)):
-                break
-        store(node, ZERO, on0)
-        store(node, AT1, on1)
-        store(node, AT2, on2)
-        store(node, AT3, on3)
-        for lane in range(min(U(TOGETHER), n_trees - group)):
-            tree = order[group + lane]
+    node, n_trees, begin = np.empty(TOGETHER, U), U(len(order)), ZERO
+    while begin < n_trees:
+        deepest = depths[min(begin + U(TOGETHER), n_trees) - ONE]
+        _put(node, _down_by_places(deepest, _group(last, begin), _group(starts, begin), compared, packed, places))
+        for lane in range(min(U(TOGETHER), n_trees - begin)):
+            tree = order[begin + lane]
             found[tree] = values[leaves[tree] + node[lane]]
-        group += U(TOGETHER)
-
-
-@njit
-def _level(number, level, first, depth, asked, bits, places):
-    """One level of trees whose nodes of a level ask the same: the answer is the next bit of the leaf's number."""
-    is_inside = depth > level
-    at = first + where(is_inside, level, spread(ZERO))
-    held, against = take(asked, at), take(bits, at)
-    place = take(places, held & spread(LOW))
-    one = spread(ONE)
-    is_in = (against >> (place & spread(IN_WORD))) & one
-    is_set = ((held >> spread(FIELD)) & one) > spread(ZERO)
-    yes = where(is_set, one > is_in, place > (held >> spread(LEFT)))
-    return where(is_inside, number + number + where(yes, one, spread(ZERO)), number)
+        begin += U(TOGETHER)
 
 
 @njit
 def _down_levels(places, asked, bits, starts, depths, trees, leaves, values, found):
     """The same for trees of `pyfunc.compiled.places.Levels`."""
-    node, n_trees, group = np.empty(TOGETHER, U), U(len(trees)), ZERO
-    while group < n_trees:
-        first0, first1 = load(starts, group), load(starts, group + AT1)
-        first2, first3 = load(starts, group + AT2), load(starts, group + AT3)
-        depth0, depth1, depth2, depth3 = (
-            load(depths, group), load(depths, group + AT1), load(depths, group + AT2), load(depths, group + AT3),
-        )  # fmt: skip
-        on0 = on1 = on2 = on3 = spread(ZERO)
-        deepest = ZERO
-        for lane in range(U(TOGETHER)):
-            deepest = max(deepest, depths[group + lane])
-        for at in range(deepest):
-            level = spread(at)
-            on0 = _level(on0, level, first0, depth0, asked, bits, places)
-            on1 = _level(on1, level, first1, depth1, asked, bits, places)
-            on2 = _level(on2, level, first2, depth2, asked, bits, places)
-            on3 = _level(on3, level, first3, depth3, asked, bits, places)
-        store(node, ZERO, on0)
-        store(node, AT1, on1)
-        store(node, AT2, on2)
-        store(node, AT3, on3)
-        for lane in range(min(U(TOGETHER), n_trees - group)):
-            found[trees[group + lane]] = values[leaves[group + lane] + node[lane]]
-        group += U(TOGETHER)
+    node, n_trees, begin = np.empty(TOGETHER, U), U(len(trees)), ZERO
+    while begin < n_trees:
+        deepest = depths[begin : begin + U(TOGETHER)].max()
+        _put(node, _down_by_levels(deepest, _group(depths, begin), _group(starts, begin), bits, asked, places))
+        for lane in range(min(U(TOGETHER), n_trees - begin)):
+            found[trees[begin + lane]] = values[leaves[begin + lane] + node[lane]]
+        begin += U(TOGETHER)

@@ -1,6 +1,6 @@
 """Deep trees: several rows down one tree, or one row down several trees, step by step (`pyfunc.compiled.lanes`).
 
-`kernel.Questions` asks every question of a tree, which is the faster way as long as a tree has hundreds of leaves, and
+`kernel.Questions` asks every question of a tree, which is the faster way as long as a tree has dozens of leaves, and
 `descent.Descent` compares places, of which a column has no more than 16 bits can tell apart. Forests that are grown to
 the end have thousands of leaves, and extremely randomized ones a bound of its own in nearly every node: here a cell is
 compared as it is.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyfunc.compiled import machine
-from pyfunc.compiled.descent import MOST, ONE_LEAF, ways, words_of
+from pyfunc.compiled.descent import MOST, ONE_LEAF, filled, ways, words_of
 from pyfunc.compiled.forest import Floats, Forest
 from pyfunc.compiled.places import LEFT, RIGHT, ZERO, NotAskedError, gaps_of
 
@@ -47,11 +47,9 @@ class Walk:
         inner = np.maximum(np.diff(forest.nodes), 1)  # a tree of one leaf has a node all the same
         starts = np.cumsum([0, *inner])
         order = np.argsort(forest.depths, kind="stable")  # groups of about the same depth
-        filling = np.zeros(-len(order) % lanes.TOGETHER, dtype=np.int64)  # of the last group: the first tree again
-        of_each = starts[order], inner[order] - 1
         self._trees = (
             *_nodes(forest, column, starts),
-            *(words_of(np.append(each, filling)) for each in of_each),
+            filled(starts[order], lanes.TOGETHER), filled(inner[order] - 1, lanes.TOGETHER),
             words_of(np.maximum(forest.depths[order], 1)), words_of(order), words_of(forest.leaves[:-1] - inner),
             forest.values,
         )  # fmt: skip
