@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Response
 from mlflow.exceptions import MlflowException
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
         app.include_router(part.router)
     app.include_router(router)
     problems.install(app)
-    app.add_exception_handler(MlflowException, _store_error)
+    app.add_exception_handler(MlflowException, store.answer)
     app.add_middleware(predict.Shortcut)
     app.add_middleware(GZipMiddleware, minimum_size=PACKED_FROM, compresslevel=1)
     app.add_middleware(Door, settings=settings)
@@ -111,14 +111,6 @@ def _end_with(parent: int) -> None:
     """A worker whose parent was killed would hold the port for ever."""
     multiprocessing.connection.wait([parent])
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-async def _store_error(request: Request, error: Exception) -> Response:
-    """What MLflow raises where nobody has thought of it."""
-    assert isinstance(error, MlflowException)
-    if not store.is_trouble(error):
-        raise error
-    return problems.problem_answer(store.unreachable(), request.state.request_id)
 
 
 @router.get("/health", summary="Whether the server is alive")

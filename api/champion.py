@@ -19,7 +19,6 @@ import mlflow
 import mlflow.pyfunc
 import pandas as pd
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 
 from api import measures, store
@@ -28,12 +27,12 @@ from pyfunc.compiled import machine
 from pyfunc.errors import ArtifactMismatchError, ModelUnavailableError, Problem, ProjectError
 from pyfunc.model import Scorer
 from steps.tracking import CHAMPION
+from steps.versions import ABSENT
 
 KEPT_VERSIONS = 2  # besides the champion; each holds a whole model in memory
 RETRY_S = 30.0  # before a version that did not load is tried again
 STOP_S = 1.0  # a load in progress is not waited for
 FIX_TRAIN = "Train one with `mlflow run .` or POST /train; the server picks it up within seconds."
-ABSENT = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}  # no model; no alias
 log = logging.getLogger(__name__)
 
 
@@ -198,15 +197,14 @@ class Versions:
 
         Raises:
             ModelUnavailableError: there is no such version.
-        NotReadyError: the store does not answer.
+            NotReadyError: the store does not answer.
             ArtifactMismatchError: it does not load.
         """
         name = self.champion.name
         try:
             run_id = str(MlflowClient().get_model_version(name, version).run_id)
         except MlflowException as error:
-            if store.is_trouble(error):
-                raise store.unreachable() from error
+            store.require_answer(error)
             what = f"'{name}' has no version {version}."
             raise ModelUnavailableError(
                 Problem("version_unknown", what, "query parameter version", "See /models for the versions.")

@@ -43,7 +43,7 @@ def id_of(name: str, default: str) -> str:
 
     Raises:
         RequestRefusedError: MLflow does not take the name, or it belongs to a deleted experiment.
-        MlflowException: the store does not answer.
+        NotReadyError: the store does not answer.
     """
     if not name:
         return default
@@ -54,8 +54,7 @@ def id_of(name: str, default: str) -> str:
             return str(found.experiment_id)
         return str(client.create_experiment(name))
     except MlflowException as error:
-        if store.is_trouble(error):
-            raise
+        store.require_answer(error)
         what = "MLflow does not take the experiment's name, or an experiment of that name was deleted."
         raise RequestRefusedError(Problem("experiment_invalid", what, "experiment", "Choose another name.")) from error
 

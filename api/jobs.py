@@ -145,13 +145,12 @@ def find(run_id: str) -> Run:
 
     Raises:
         ModelUnavailableError: there is no such job.
-        MlflowException: the store does not answer.
+        NotReadyError: the store does not answer.
     """
     try:
         run = MlflowClient().get_run(run_id) if RUN_ID.fullmatch(run_id) else None
     except MlflowException as error:
-        if store.is_trouble(error):
-            raise
+        store.require_answer(error)
         run = None
     if run is None or JOB not in run.data.tags:
         raise ModelUnavailableError(

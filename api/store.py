@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from http import HTTPStatus
 
+from fastapi import Request, Response
 from mlflow.exceptions import MlflowException
 
-from api.problems import NotReadyError
+from api.problems import NotReadyError, problem_answer
 from pyfunc.errors import Problem
 
 # MLflow asks again for four minutes by itself, which suits jobs and not those who wait for an answer.
@@ -31,6 +32,24 @@ def hastened() -> set[str]:
 def is_trouble(error: MlflowException) -> bool:
     """Whether the store failed, rather than said no."""
     return error.get_http_status_code() >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def require_answer(error: MlflowException) -> None:
+    """Return where the store has answered, be it no.
+
+    Raises:
+        NotReadyError: it does not answer.
+    """
+    if is_trouble(error):
+        raise unreachable() from error
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """What MLflow raises where nobody has thought of it."""
+    assert isinstance(error, MlflowException)
+    if not is_trouble(error):
+        raise error
+    return problem_answer(unreachable(), request.state.request_id)
 
 
 def unreachable(what: str = "The registry does not answer.") -> NotReadyError:

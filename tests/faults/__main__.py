@@ -39,7 +39,7 @@ def main(tries: int, seed: int, only: str, out: Path | None) -> None:
         faults: list[Fault] = []
         for part in only.split(","):
             faults += PARTS[part](Path(folder) / part, tries, draw)
-    text = page(faults, tries)
+    text = page(faults, tries, only)
     print(text)
     if out:
         out.write_text(text)
@@ -63,15 +63,15 @@ def of_a_server(folder: Path, tries: int, draw: np.random.Generator) -> list[Fau
             for name in serving.FILES
         }
         trials["the files of a new champion are gone"] = serving.no_artifacts
-        found = [Fault(name, held).run(tries, lambda _, one=one: one(served, draw)) for name, one in trials.items()]
+        found = [Fault(name, held).run(tries, lambda one=one: one(served, draw)) for name, one in trials.items()]
         found.append(
             Fault("the store is locked for a second", "rows are answered; `/models` waits or says why").run(
-                tries, lambda _: serving.locked(served, draw)
+                tries, lambda: serving.locked(served, draw)
             )
         )
         found.append(
             Fault("two promotions at once", "one is the champion, and answers").run(
-                tries, lambda _: serving.two_promotions(served, draw)
+                tries, lambda: serving.two_promotions(served, draw)
             )
         )
     return found
@@ -87,7 +87,7 @@ def of_the_store(folder: Path, tries: int, _: np.random.Generator) -> list[Fault
                     "the MLflow server is killed and started again",
                     "rows are answered; what needs it answers 503 at once; all is well when it is back",
                 )
-                return [fault.run(tries, lambda _: serving.store_restarts(served, tracking))]
+                return [fault.run(tries, lambda: serving.store_restarts(served, tracking))]
         finally:
             tracking.kill()
 
@@ -102,9 +102,9 @@ def of_score(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]
         return [
             Fault(
                 "`score` is killed", "its output is whole or absent; again, it is whole, and nothing else is left"
-            ).run(tries, lambda _: scored.killed(draw)),
+            ).run(tries, lambda: scored.killed(draw)),
             Fault("`score` has no room for its output", "no output, and a reason; again, it is whole").run(
-                tries, lambda _: scored.full()
+                tries, scored.full
             ),
         ]
 
@@ -112,7 +112,7 @@ def of_score(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]
 PARTS = {"server": of_a_server, "store": of_the_store, "score": of_score}
 
 
-def page(faults: list[Fault], tries: int) -> str:
+def page(faults: list[Fault], tries: int, only: str) -> str:
     """The results as Markdown."""
     lines = [
         "| fault | tries | what has to hold | users are told | lost | s |",
@@ -129,7 +129,7 @@ def page(faults: list[Fault], tries: int) -> str:
 {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}:
 
 ```sh
-python -m tests.faults --tries {tries}
+python -m tests.faults --tries {tries} --only {only}
 ```
 
 {table}

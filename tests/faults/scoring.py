@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import resource
 import subprocess
@@ -93,9 +92,3 @@ class Scored:
         codes = KNOWN.findall(errors + out)
         require(codes, f"no reason: {(errors + out)[-200:]}")
         return codes[0]
-
-
-def counts(store: Store) -> str:
-    """Runs by status: those of killed processes stay open until somebody looks."""
-    runs = store.client.search_runs([each.experiment_id for each in store.client.search_experiments()])
-    return json.dumps({status: sum(run.info.status == status for run in runs) for status in ("RUNNING", "FAILED")})

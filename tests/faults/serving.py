@@ -98,7 +98,7 @@ def package_of(store: Store, version: str) -> Path:
 
 
 def damaged_byte(served: Answers, draw: np.random.Generator, name: str) -> str:
-    """A new champion has one byte changed: the old one answers, and the server says which file."""
+    """A new champion has one byte changed: the old one answers, and the server says what is wrong."""
     version = register(NAME, None)
     file = package_of(served.store, version) / name
     content = bytearray(file.read_bytes())

@@ -36,13 +36,13 @@ class Fault:
     said: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
 
-    def run(self, times: int, trial: Callable[[int], str]) -> Fault:
-        """Try it; a trial gets its number and gives what users were told."""
+    def run(self, times: int, trial: Callable[[], str]) -> Fault:
+        """Try it; a trial gives what users were told."""
         began = time.monotonic()
-        for number in range(times):
+        for _ in range(times):
             self.tries += 1
             try:
-                self.said[trial(number)] += 1
+                self.said[trial()] += 1
             except (Failed, AssertionError, OSError) as error:
                 self.lost[f"{type(error).__name__}: {error}"[:200]] += 1
         self.took_s = time.monotonic() - began
