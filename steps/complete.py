@@ -1,4 +1,4 @@
-"""A file that appears when it is complete, and not at all where that fails.
+"""A file or folder that appears when it is complete, and not at all where that fails.
 
 It is written under another name in the same folder, which tells the process that writes; what a killed process has
 left is removed by whoever writes the same file next.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,10 +32,9 @@ def complete(out: Path) -> Iterator[BinaryIO]:
     Raises:
         FileRefusedError: the folder does not take the file, or the disk is full.
     """
-    owner = "-".join(tracking.process_tags()[key] for key in tracking.OWNER)
     with writing(out):
         _remove_left(out)
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f"{_beginning(out)}{owner}-")
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=_unfinished(out))
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -47,6 +47,28 @@ def complete(out: Path) -> Iterator[BinaryIO]:
             part.replace(out)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def complete_folder(out: Path) -> Iterator[Path]:
+    """A folder that becomes `out` at the end of the block.
+
+    Args:
+        out: its own folder exists; it is absent or empty.
+
+    Raises:
+        FileRefusedError: its place does not take it.
+    """
+    with writing(out):
+        _remove_left(out)
+        folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=_unfinished(out)))
+    try:
+        yield folder
+        with writing(out):
+            folder.chmod(0o777 & ~_umask())
+            folder.replace(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -63,6 +85,11 @@ def writing(out: Path) -> Iterator[None]:
         raise FileRefusedError(Problem("out_not_writable", what, "out", "Choose another place.")) from error
 
 
+def _unfinished(out: Path) -> str:
+    """How the name begins of what this process has not finished."""
+    return _beginning(out) + "-".join(tracking.process_tags()[key] for key in tracking.OWNER) + "-"
+
+
 def _beginning(out: Path) -> str:
     """How the names of the unfinished begin."""
     return f".{out.name[:NAME_KEPT]}.crisol-"
@@ -74,7 +101,10 @@ def _remove_left(out: Path) -> None:
     for entry in out.parent.iterdir():
         owner = OWNER.fullmatch(entry.name[len(beginning) :]) if entry.name.startswith(beginning) else None
         if owner is not None and not tracking.is_process_alive(dict(zip(tracking.OWNER, owner.groups(), strict=True))):
-            entry.unlink(missing_ok=True)
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
 
 
 def _umask() -> int:

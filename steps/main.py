@@ -24,7 +24,7 @@ from steps.judging import sensitive
 from steps.judging.margins import DEFAULT_MARGIN
 from steps.records import Candidate, Dataset, Evaluation, ModelVersion
 from steps.search import budget
-from steps.search.plan import DEFAULTS, plan_of
+from steps.search.plan import DEFAULTS
 from steps.settings import Settings
 from steps.tracking import StepRun
 
@@ -54,6 +54,7 @@ log = logging.getLogger(__name__)
 @click.option("--promote", "mode", default=promote.DEFAULT_MODE, show_default=True)
 @click.option("--sensitive", "compared", default="", help="Columns whose groups are compared, separated by commas.")
 @click.option("--name", default=promote.DEFAULT_NAME, show_default=True)
+@click.option("--scheduler", default="", help="Address of a Dask cluster whose workers try the candidates.")
 @click.option("--margin", default=DEFAULT_MARGIN, show_default=True, help="For promotion against a champion.")
 def cli(
     train_file: str,
@@ -64,18 +65,20 @@ def cli(
     name: str,
     margin: str,
     compared: str,
+    scheduler: str,
     **rest: str,
 ) -> dict[str, Any]:
     """Entry point `main` of MLproject."""
     with tracking.step_run("main", name=f"train for {name}") as run:
         given = {"train": train_file, "test": test_file, "target": target, "dataset": dataset}
         run.params({**given, **rest, "promote": mode, "name": name, "margin": margin, "sensitive": compared})
+        run.params({"scheduler": scheduler})
         reading = {key: rest.pop(key) for key in options.TEXTS}
-        _check(train_file, test_file, dataset, reading, promote.problems_with(mode, name, margin), rest)
+        _check(train_file, test_file, dataset, reading, promote.problems_with(mode, name, margin), rest, scheduler)
         budget.warm_up()  # PyCaret is imported while the files are read
         data = _dataset(run, train_file, test_file, target, dataset, reading)
         sensitive.check(compared, data.schema)
-        candidate = train.train(data, rest)
+        candidate = train.train(data, rest, scheduler)
         evaluation = evaluate.evaluate(candidate.model_uri, data, name, compared)
         version = promote.promote(evaluation, mode, name, margin)
         if version.evaluation_run_id != evaluation.run_id:  # the champion had changed, and it was judged again
@@ -92,6 +95,7 @@ def _check(
     reading: Mapping[str, str],
     found: list[Problem],
     search: Mapping[str, str],
+    scheduler: str,
 ) -> None:
     """Say everything that is wrong with the parameters before any file is read."""
     problems = [*found, *options.problems_with(reading)]
@@ -99,7 +103,7 @@ def _check(
         what = "'dataset' is given together with 'train' or 'test'."
         problems.append(Problem("parameters_exclusive", what, "parameters", "Give a dataset run, or the two files."))
     try:
-        plan_of(search)
+        train.check(search, scheduler)
     except TrainingRefusedError as error:
         problems += error.problems
     if problems:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from pyfunc import explaining
-from pyfunc.compiled.plan import processors
+from pyfunc.compiled.plan import scoring_threads
 from pyfunc.errors import FileRefusedError, Problem, SchemaMismatchError
 from pyfunc.model import Scorer, answer_names, threshold_problems
 from pyfunc.schema import Notice
@@ -104,7 +104,7 @@ def _score(rows: Rows, where: str, scorer: Scorer, wanted: Wanted, take: Callabl
     noticed, n_read, n_done = Noticed(scorer.schema), 0, 0
     carried = _carried(rows, where, scorer, wanted)
     left = iter(rows)
-    with ThreadPoolExecutor(processors(), "score") as threads:
+    with ThreadPoolExecutor(scoring_threads(), "score") as threads:
         waiting: deque[tuple[Part, Future[tuple[pa.RecordBatch, list[Notice]]]]] = deque()
         for part in chain(left, [None] * AHEAD):  # so many more turns at the end, for those that wait
             if part is not None:

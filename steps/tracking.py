@@ -84,7 +84,7 @@ COMPARISON_TABLE, COMPARISON_PAGE, COMPARISON = "comparison.csv", "comparison.ht
 ERRORS, LOG_FILE = "error.json", "log.txt"
 
 DONE, BUG, USAGE, REFUSED = 0, 1, 2, 3  # exit codes of `python -m steps.<verb>`
-ENTRY_POINTS = ("main", "ingest", "train", "evaluate", "promote", "score", "serve", "test")  # of MLproject
+ENTRY_POINTS = ("main", "ingest", "train", "evaluate", "promote", "score", "serve", "worker", "test")  # of MLproject
 ORPHAN_AFTER_S = 15 * 60  # `mlflow run` creates its run before Python starts: it may be building an environment
 SAME_START_S = 2.0  # process start times are read back with this much slack
 MAX_TAG = 4000  # characters; stores differ, all bear this
@@ -281,9 +281,14 @@ def read_parquet(path: Path) -> pd.DataFrame:
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A private temporary folder, removed at the end; after a SIGKILL by `sweep`."""
-    process = process_tags()
-    with tempfile.TemporaryDirectory(prefix=f"crisol-{'-'.join(process[key] for key in OWNER)}-") as folder:
+    with scratch_folder() as folder:
         yield Path(folder)
+
+
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """The same, for as long as somebody holds on to it."""
+    process = process_tags()
+    return tempfile.TemporaryDirectory(prefix=f"crisol-{'-'.join(process[key] for key in OWNER)}-")
 
 
 def sweep(place: Path | None = None) -> list[Path]:

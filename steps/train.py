@@ -30,7 +30,7 @@ from pyfunc.errors import Problem, TrainingRefusedError
 from pyfunc.explaining import usual
 from pyfunc.model import PACKAGE_ARTIFACT, signature
 from pyfunc.schema import InputSchema
-from steps import ingest, process, tracking
+from steps import cluster, ingest, process, tracking
 from steps.progress import Watch
 from steps.records import Candidate, Dataset, SearchPlan
 from steps.search import budget
@@ -47,25 +47,42 @@ PROJECT = Path(pyfunc.__file__).resolve().parent.parent
 log = logging.getLogger(__name__)
 
 
-def train(dataset: Dataset, options: Mapping[str, str]) -> Candidate:
+def train(dataset: Dataset, options: Mapping[str, str], scheduler: str = "") -> Candidate:
     """Search, and log the best candidate's model.
 
     Args:
         dataset: with the frames loaded.
         options: the search parameters as text; see `steps.search.plan.Defaults`.
+        scheduler: address of the Dask cluster that tries the candidates; empty for this machine.
 
     Raises:
         TrainingRefusedError: parameters that are wrong, or no candidate within the budget.
+        ClusterError: the cluster cannot be worked with.
     """
     with tracking.step_run("train") as run:
-        return train_into(run, dataset, options)
+        return train_into(run, dataset, options, scheduler)
 
 
-def train_into(run: StepRun, dataset: Dataset, options: Mapping[str, str]) -> Candidate:
+def check(options: Mapping[str, str], scheduler: str) -> None:
+    """Refuse parameters that are wrong whatever the dataset.
+
+    Raises:
+        TrainingRefusedError: all that is wrong with them at once.
+    """
+    problems = cluster.address_problems(scheduler)
+    try:
+        plan_of(options)
+    except TrainingRefusedError as error:
+        problems += error.problems
+    if problems:
+        raise TrainingRefusedError(*problems)
+
+
+def train_into(run: StepRun, dataset: Dataset, options: Mapping[str, str], scheduler: str = "") -> Candidate:
     """`train` on an open run."""
     plan = plan_of(options, dataset.schema.target)
     schema = _with_positive(dataset.schema, options.get("positive", DEFAULTS.positive))
-    run.params({"dataset": dataset.run_id, **vars(DEFAULTS), **options})
+    run.params({"dataset": dataset.run_id, **vars(DEFAULTS), **options, "scheduler": scheduler})
     run.tags({tracking.METRIC: plan.metric, tracking.DATASET_RUN: dataset.run_id})
     log.info(
         "training rows=%d columns=%d %s by %s",
@@ -79,7 +96,7 @@ def train_into(run: StepRun, dataset: Dataset, options: Mapping[str, str]) -> Ca
         log.info("of %d rows %d are learned from: raise budget_s for more", len(dataset.y_train), len(rows))
     y = dataset.y_train[rows]
     with tracking.scratch() as folder:
-        search = Search(dataset.train.iloc[rows].reset_index(drop=True), y, schema, plan, folder)
+        search = Search(dataset.train.iloc[rows].reset_index(drop=True), y, schema, plan, folder, scheduler)
         ranked = _search(run, search)
         best, settled, compiled, slow = _fast_enough(ranked, search, schema)
         scores = settled.tried.outcome.out_of_fold
@@ -290,12 +307,13 @@ def _log_model(
 @click.option("--candidates", default=DEFAULTS.candidates, help="How many, in place of the budget: reproducible.")
 @click.option("--max-latency-ms", default=DEFAULTS.max_latency_ms, help="For one row, as it is served.")
 @click.option("--latency-price", default=DEFAULTS.latency_price, show_default=True, help="See the README.")
-def cli(dataset: str, **options: str) -> dict[str, Any]:
+@click.option("--scheduler", default="", help="Address of a Dask cluster whose workers try the candidates.")
+def cli(dataset: str, scheduler: str, **options: str) -> dict[str, Any]:
     """Entry point `train` of MLproject."""
     with tracking.step_run("train") as run:
-        plan_of(options)  # what is wrong without the dataset is said before it is read
+        check(options, scheduler)  # what is wrong without the dataset is said before it is read
         budget.warm_up()
-        candidate = train_into(run, ingest.load(dataset), options)
+        candidate = train_into(run, ingest.load(dataset), options, scheduler)
     return {
         "run_id": candidate.run_id,
         "model_uri": candidate.model_uri,

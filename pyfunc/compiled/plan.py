@@ -48,7 +48,7 @@ class Plan:
     def score(self, columns: Sequence[Column]) -> Floats:
         """Probabilities (n_rows, n_classes) of columns (n_rows,) in the schema's order; see `pyfunc.columns`."""
         n_rows = len(columns[0])
-        n_shares = min(processors(), n_rows // SHARE_ROWS)
+        n_shares = min(scoring_threads(), n_rows // SHARE_ROWS)
         if n_shares <= 1:
             return self._score(columns)
         bounds = np.linspace(0, n_rows, n_shares + 1).astype(np.int64).tolist()
@@ -82,7 +82,14 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def scoring_threads() -> int:
+    """How many threads score: one a processor, or fewer where OMP_NUM_THREADS asks for fewer."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(asked) if asked.isascii() and asked.isdigit() else 0
+    return min(processors(), most or processors())
+
+
 @cache
 def _threads() -> ThreadPoolExecutor:
     """Threads for shares of many rows, kept; most of their work holds no lock of Python's."""
-    return ThreadPoolExecutor(processors(), "plan")
+    return ThreadPoolExecutor(scoring_threads(), "plan")

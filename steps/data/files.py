@@ -69,6 +69,14 @@ def fetch(location: str, where: str, max_mib: float = MAX_MIB) -> tuple[bytes, s
         return path.read_bytes(), path.name
 
 
+def is_folder(location: str) -> bool:
+    """Whether a location is the path of a folder of this machine."""
+    try:
+        return bool(location.strip()) and Path(location).expanduser().is_dir()
+    except (OSError, ValueError, RuntimeError):  # nothing that could be a path
+        return False
+
+
 def _checked(path: Path, where: str) -> Path:
     """A file of this machine that can be read."""
     with _readable(path, where):

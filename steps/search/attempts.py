@@ -80,6 +80,22 @@ def attempt(folder: Path, spec: Spec, variant: str, seconds: float | None, best:
     )
 
 
+def files_of(folder: Path, spec: Spec, variant: str, _: float | None, best: str | None) -> list[str]:
+    """Names of the files that `attempt` reads."""
+    names = [TABLE, *([best] if best else [])]
+    for base in spec.bases:
+        names += [base, out_of_fold_of(base)]
+    if variant == NATIVE:
+        return [*names, NATIVE_STEPS, NATIVE_MATRIX]
+    matrices = sorted(file.name for file in folder.glob(f"{variant}-*.npy"))
+    return [*names, f"{variant}.pkl", f"{variant}-steps.pkl", *matrices]
+
+
+def made_by(spec: Spec) -> list[str]:
+    """Names of the files that `attempt` leaves where it does not fail."""
+    return [spec.file, out_of_fold_of(spec.file)]
+
+
 def _bagged(
     folder: Path, table: Table, spec: Spec, _: str, seconds: float | None, fall: Callable[[Any, Any], None]
 ) -> Fitted:

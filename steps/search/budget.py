@@ -11,13 +11,13 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import psutil
 
@@ -70,6 +70,36 @@ def warm_up() -> None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+class Underway(Protocol):
+    """A job that has not ended."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Name of the job and its arguments."""
+
+
+class Hands(Protocol):
+    """Who does the jobs of a search: processes of this machine, or a cluster."""
+
+    @property
+    def jobs(self) -> Sequence[Underway]:
+        """Those under way."""
+
+    @property
+    def size(self) -> int:
+        """Jobs that are done at the same time."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def start(self, job: Callable[..., Outcome], *arguments: Any, limit_s: float) -> None:
+        """See `Pool.start`."""
+
+    def next(self, deadline: float, beat: Callable[[], None] | None = None) -> Iterable[Finished]:
+        """See `Pool.next`."""
 
 
 class Pool:

@@ -20,7 +20,7 @@ from pyfunc.schema import InputSchema
 from steps.judging.metrics import log_losses
 from steps.records import SearchPlan
 from steps.search import budget, table, workers
-from steps.search.budget import Finished, Pool
+from steps.search.budget import Finished, Hands, Pool
 from steps.search.ensemble import bagged
 from steps.search.learners import NATIVE, variant_of
 from steps.search.outcome import TIME_LIMIT, Outcome
@@ -93,6 +93,7 @@ class Search:
         schema: of the frame, with the positive class.
         plan: which learners, how long or how many, which seed.
         folder: scratch; the candidates' pipelines stay in it.
+        scheduler: address of the Dask cluster that tries candidates; empty for this machine.
     """
 
     frame: pd.DataFrame
@@ -100,6 +101,7 @@ class Search:
     schema: InputSchema
     plan: SearchPlan
     folder: Path
+    scheduler: str = ""
     table: Table = field(init=False)
     _best: tuple[float, str] | None = None  # the lowest log loss, and the file with that of each row
     _ahead: str | None = None  # the file of those losses that candidates are held against
@@ -130,11 +132,19 @@ class Search:
         Raises:
             TrainingRefusedError: the preprocessing could not be prepared.
         """
-        with Pool(self.folder, budget.cores()) as pool:
+        with self._hands() as pool:
             pool.start(workers.hello, limit_s=budget.START_LIMIT_S)
             self._has_many_levels = table.lay_out(self.folder, self.frame, self.table)
             list(pool.next(time.monotonic() + budget.START_LIMIT_S))
             yield from self._run(pool, tick)
+
+    def _hands(self) -> Hands:
+        """Who tries the candidates."""
+        if not self.scheduler:
+            return Pool(self.folder, budget.cores())
+        from steps.search.cluster import Cluster  # noqa: PLC0415 (its imports are only paid where there is a cluster)
+
+        return Cluster(self.folder, self.scheduler)
 
     def blend(self, tried: Sequence[Tried], most: int) -> Tried | None:
         """One more candidate: the weighted mean of the best ones.
@@ -197,7 +207,7 @@ class Search:
             (finished,) = pool.next(time.monotonic() + limit_s)
         return finished
 
-    def _run(self, pool: Pool, tick: Callable[[float], None]) -> Iterator[Tried]:
+    def _run(self, pool: Hands, tick: Callable[[float], None]) -> Iterator[Tried]:
         """Hand out, wait, tell; see the module."""
         schedule = Schedule(
             self.plan, len(self.y), has_many_levels=self._has_many_levels, is_of_numbers=self._is_of_numbers
@@ -226,7 +236,7 @@ class Search:
                 yield tried
 
     def _fill(
-        self, pool: Pool, schedule: Schedule, deadline: float | None, unprepared: list[str], ready: set[str]
+        self, pool: Hands, schedule: Schedule, deadline: float | None, unprepared: list[str], ready: set[str]
     ) -> None:
         """Begin as much as there are workers for."""
         is_preparing = any(job.key[0] == workers.prepare.__name__ for job in pool.jobs)

@@ -45,7 +45,7 @@ def test_a_job_is_a_run_like_those_of_mlflow_run(shop: Shop):
         "metric": "auto", "models": "lr,rf", "budget_s": "20", "candidates": "''",
             "max_latency_ms": "''", "latency_price": "0.001", "ignore": "''", "kinds": "''",
         "unseen_category": "''", "accept": "''", "seed": "1", "threshold": "auto", "cost_fp": "''", "cost_fn": "''",
-        "promote": "auto", "margin": "0", "sensitive": "''", "name": "crisol",
+        "promote": "auto", "margin": "0", "sensitive": "''", "name": "crisol", "scheduler": "''",
     }  # fmt: skip
     tags = run.data.tags
     assert (tags["mlflow.project.entryPoint"], tags["mlflow.source.type"]) == ("main", "PROJECT")

@@ -23,7 +23,7 @@ from pyfunc.cells import Kind
 from pyfunc.errors import FileRefusedError, ModelUnavailableError, SchemaMismatchError
 from pyfunc.model import PACKAGE_ARTIFACT, signature
 from pyfunc.schema import Column, InputSchema, Target
-from steps import parts, score, tracking
+from steps import file_scoring, parts, score, tracking
 from steps.data import parquet_rows, readers, text_rows, text_source
 from steps.loading import load
 
@@ -358,7 +358,7 @@ def test_a_refused_command_exits_three(store, tmp_path):
 def test_answers_that_count_for_nothing_leave_nothing_behind(name):
     """Where only its end shows that a file has to be read as a whole, the answers begin again in an empty file."""
     file = io.BytesIO()
-    written = score._Written(Path(name), file)
+    written = file_scoring._Written(Path(name), file)
     rows = parts.Whole(readers.read(b"x\n1\n", "rows.csv"))
     written.begin(rows)(pa.RecordBatch.from_pydict({"x": list(range(200_000))}))
     written.begin(rows)(pa.RecordBatch.from_pydict({"x": [1, 2]}))
