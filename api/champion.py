@@ -136,7 +136,7 @@ class Champion:
                 measures.CHAMPION.set(0)
             else:
                 what = "The registry does not answer; the last champion keeps answering."
-                self.problem = store.unreachable(what).problems[0]
+                self.problem = store.refusal(error, what).problems[0]
             return
         version, run_id = str(found.version), str(found.run_id)
         current = self.current

@@ -50,7 +50,7 @@ def _champion(loaded: Loaded) -> dict[str, Any]:
         aliases = _aliases(client, loaded.name)
         described = _described(client, found, aliases)
     except MlflowException as error:
-        raise store.unreachable() from error
+        raise store.refusal(error) from error
     manifest = loaded.scorer.package.manifest
     target = loaded.scorer.schema.target
     kept = ("format", "threshold", "threshold_rule", "calibration", "scorer", "libraries")
@@ -70,7 +70,7 @@ def _versions(name: str) -> dict[str, Any]:
         aliases = _aliases(client, name) if found else {}
         versions = [_described(client, version, aliases) for version in found]
     except MlflowException as error:
-        raise store.unreachable() from error
+        raise store.refusal(error) from error
     return {"name": name, "models": versions}
 
 

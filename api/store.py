@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from http import HTTPStatus
 
 from fastapi import Request, Response
 from mlflow.exceptions import MlflowException
 
 from api.problems import NotReadyError, problem_answer
-from pyfunc.errors import Problem
+from steps import stores
 
 # MLflow asks again for four minutes by itself, which suits jobs and not those who wait for an answer.
 HASTE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
@@ -29,30 +28,31 @@ def hastened() -> set[str]:
     return set(_hastened)
 
 
-def is_trouble(error: MlflowException) -> bool:
-    """Whether the store failed, rather than said no."""
-    return error.get_http_status_code() >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
 def require_answer(error: MlflowException) -> None:
     """Return where the store has answered, be it no.
 
     Raises:
-        NotReadyError: it does not answer.
+        NotReadyError: it does not answer, or lets nobody in.
     """
-    if is_trouble(error):
-        raise unreachable() from error
+    problem = stores.trouble(error)
+    if problem is not None:
+        raise NotReadyError(problem) from error
+
+
+def refusal(error: MlflowException, what: str = stores.NO_ANSWER) -> NotReadyError:
+    """What is answered where the store had to say yes.
+
+    Args:
+        error: of MLflow's.
+        what: is said of a store that does not answer.
+    """
+    return NotReadyError(stores.trouble(error, what) or stores.unreachable(what))
 
 
 async def answer(request: Request, error: Exception) -> Response:
     """What MLflow raises where nobody has thought of it."""
     assert isinstance(error, MlflowException)
-    if not is_trouble(error):
+    problem = stores.trouble(error)
+    if problem is None:
         raise error
-    return problem_answer(unreachable(), request.state.request_id)
-
-
-def unreachable(what: str = "The registry does not answer.") -> NotReadyError:
-    """The store does not answer."""
-    fix = "Check the tracking store that MLFLOW_TRACKING_URI names."
-    return NotReadyError(Problem("store_unreachable", what, "registry", fix))
+    return problem_answer(NotReadyError(problem), request.state.request_id)

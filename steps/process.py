@@ -14,15 +14,16 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any, NoReturn
 
 import click
 import psutil
 
-from pyfunc.errors import ProjectError
+from pyfunc.errors import Problem, ProjectError
 from steps import screen, tracking
+from steps.stores import trouble_of_step
 from steps.tracking import BUG, DONE, REFUSED, USAGE
 
 PR_SET_PDEATHSIG = 1  # Linux: prctl(2)
@@ -57,12 +58,16 @@ def command(cli: click.Command) -> NoReturn:
         tracking.tag_usage_error(error.format_message(), USAGE)
         sys.exit(USAGE)
     except ProjectError as error:
-        _say(error)
+        _say(error.problems)
         sys.exit(REFUSED)
     except StoppedError as stop:
         log.error("stopped: %s", stop)  # noqa: TRY400 (a stack trace would say nothing)
         sys.exit(128 + signal.SIGTERM)
-    except Exception:  # noqa: BLE001 (the outermost frame: a bug is shown whole and has its own exit code)
+    except Exception as error:  # noqa: BLE001 (the outermost frame: a bug is shown whole and has its own exit code)
+        problem = trouble_of_step(error)
+        if problem is not None:
+            _say((problem,))
+            sys.exit(REFUSED)
         traceback.print_exc()
         sys.exit(BUG)
     finally:
@@ -125,7 +130,7 @@ def _claim_stdout() -> Any:
     return answer
 
 
-def _say(error: ProjectError) -> None:
-    """The problems, a line each, at the end of the output."""
-    for problem in error.problems:
+def _say(problems: Iterable[Problem]) -> None:
+    """A line each, at the end of the output."""
+    for problem in problems:
         log.error("refused [%s] %s (in %s) %s", problem.code, problem.what, problem.where, problem.fix)

@@ -1,4 +1,7 @@
-"""A plan on disk: `plan.json`, its arrays in `plan.npz`, the trees of each bag in `trees-<n>.txt.gz`."""
+"""A plan on disk: `plan.json`, its arrays in `plan.npz`, the trees of each bag in `trees-<n>.bin`, packed.
+
+The name does not end in `.gz`: MLflow tells S3 that such files are packed for the way, and unpacks them on it.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ class _Writer:
     def model(self, model: Model) -> dict[str, Any]:
         """A classifier."""
         if isinstance(model, Bag):
-            name = f"trees-{len(self.files)}.txt.gz"
+            name = f"trees-{len(self.files)}.bin"
             (self.folder / name).write_bytes(model.packed)
             self.files.append(name)
             return {

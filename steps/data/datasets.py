@@ -34,6 +34,7 @@ from steps.data.readers import READER_FORMAT, read
 from steps.records import Check, Dataset, SharedRows
 
 SUMMARY_FILE = "summary.json"
+PACKED, AS_IT_IS = ".gz", ".bin"  # see `raw_name`
 
 
 class Source(NamedTuple):
@@ -184,8 +185,19 @@ def raw(run_id: str) -> tuple[Source, Source]:
     with tracking.scratch() as folder:
         for part in ("train", "test"):
             files = sorted(tracking.artifact(found, f"{tracking.RAW}/{part}", str(folder)).iterdir())
-            sources.append(Source(files[0].read_bytes(), files[0].name))
+            name = files[0].name
+            is_longer = name.lower().endswith(PACKED + AS_IT_IS)
+            sources.append(Source(files[0].read_bytes(), name.removesuffix(AS_IT_IS) if is_longer else name))
     return sources[0], sources[1]
+
+
+def raw_name(name: str) -> str:
+    """The name that an original file is kept under.
+
+    One that ends in `.gz` would not come back through an MLflow server from S3: MLflow tells S3 that it is packed for
+    the way only, and then counts bytes that were unpacked on it.
+    """
+    return name + AS_IT_IS if name.lower().endswith(PACKED) else name
 
 
 def as_sent(dataset: Dataset, source: Source) -> pd.DataFrame:

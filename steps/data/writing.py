@@ -21,7 +21,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from pyfunc.cells import Kind
 from pyfunc.schema import InputSchema
 from steps import tracking
-from steps.data.datasets import SUMMARY_FILE, Source, Summary
+from steps.data.datasets import SUMMARY_FILE, Source, Summary, raw_name
 from steps.data.page import checks_html
 from steps.records import Check, Dataset
 from steps.tracking import StepRun
@@ -40,7 +40,7 @@ def write_raw(run: StepRun, train: Source, test: Source) -> None:
     """Log the original bytes, and their hashes as tags."""
     with tracking.scratch() as folder:
         for part, source in (("train", train), ("test", test)):
-            file = folder / tracking.RAW / part / safe_name(source.name)
+            file = folder / tracking.RAW / part / raw_name(safe_name(source.name))
             file.parent.mkdir(parents=True)
             file.write_bytes(source.content)
         run.files(folder)

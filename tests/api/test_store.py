@@ -6,7 +6,7 @@ import os
 
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, RESOURCE_DOES_NOT_EXIST
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, PERMISSION_DENIED, RESOURCE_DOES_NOT_EXIST, UNAUTHENTICATED
 from mlflow.tracking import MlflowClient
 
 from api import jobs, store
@@ -19,6 +19,10 @@ JOB = 32 * "a"
 
 
 @pytest.mark.parametrize(
+    ("says", "code"),
+    [(INTERNAL_ERROR, "store_unreachable"), (UNAUTHENTICATED, "store_denied"), (PERMISSION_DENIED, "store_denied")],
+)
+@pytest.mark.parametrize(
     ("method", "path", "asked"),
     [
         ("GET", "/models", "search_model_versions"),
@@ -29,7 +33,7 @@ JOB = 32 * "a"
         ("POST", "/models/1/promote", "get_registered_model"),
     ],
 )
-def test_whoever_needs_it_is_told(store: Store, monkeypatch, method, path, asked):
+def test_whoever_needs_it_is_told(store: Store, monkeypatch, method, path, asked, says, code):
     """503 and what to look at, rather than a bug, an unknown job or an unknown version; rows are answered."""
     register("crisol")
     with running(create_app(Settings(name="crisol", poll_s=60)), "/ready") as client:
@@ -38,19 +42,19 @@ def test_whoever_needs_it_is_told(store: Store, monkeypatch, method, path, asked
         ]["example"]
 
         def fail(*_: object, **__: object) -> None:
-            raise MlflowException("no", error_code=INTERNAL_ERROR)
+            raise MlflowException("no", error_code=says)
 
         monkeypatch.setattr(MlflowClient, asked, fail)
         answer = client.request(method, path, json=row)
 
         assert answer.status_code == 503, answer.text
-        assert answer.json()["problems"][0]["code"] == "store_unreachable"
+        assert answer.json()["problems"][0]["code"] == code
         assert client.post("/predict", json=row).status_code == 200
 
 
 def test_what_the_store_denies_is_no_trouble():
     """It has answered."""
-    assert not store.is_trouble(MlflowException("no", error_code=RESOURCE_DOES_NOT_EXIST))
+    assert store.require_answer(MlflowException("no", error_code=RESOURCE_DOES_NOT_EXIST)) is None
 
 
 def test_jobs_keep_their_patience(monkeypatch: pytest.MonkeyPatch):

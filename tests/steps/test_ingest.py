@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import subprocess
@@ -351,3 +352,13 @@ def test_file_names_are_made_safe(name, safe):
 def _json(frame: pd.DataFrame) -> Source:
     """A frame as a file of records."""
     return Source(frame.to_json(orient="records").encode(), "x.json")
+
+
+def test_packed_files_come_back_as_they_were_sent(store, files):
+    """They are kept under a name that no artifact store unpacks on the way, and are known by their own."""
+    sent = Source(gzip.compress(files[0].content), "train.csv.GZ"), files[1]
+
+    run_id = ingest.ingest(*sent, "approved").run_id
+
+    assert {"raw/train/train.csv.GZ.bin", "raw/test/test.csv"} <= artifacts(store, run_id)
+    assert ingest.raw(run_id) == sent

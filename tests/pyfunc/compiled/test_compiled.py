@@ -228,7 +228,7 @@ def test_a_pickle_is_checked_when_it_is_read_which_is_late(packaged, what):
         loaded.pipeline.predict_proba(FRAME)
 
 
-@pytest.mark.parametrize("name", [files.PLAN, files.ARRAYS, "trees-0.txt.gz"])
+@pytest.mark.parametrize("name", [files.PLAN, files.ARRAYS, "trees-0.bin"])
 def test_a_changed_file_of_the_plan_is_refused(packaged, name):
     """Each of them is in the manifest."""
     (packaged / name).write_bytes((packaged / name).read_bytes() + b" ")

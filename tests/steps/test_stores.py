@@ -1,0 +1,54 @@
+"""What MLflow's errors say of its store."""
+
+from __future__ import annotations
+
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INTERNAL_ERROR,
+    PERMISSION_DENIED,
+    RESOURCE_DOES_NOT_EXIST,
+    TEMPORARILY_UNAVAILABLE,
+    UNAUTHENTICATED,
+)
+from sqlalchemy.exc import OperationalError
+
+from steps.stores import trouble, trouble_of_step
+
+NO_ANSWER = "API request to http://host failed with exception"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (INTERNAL_ERROR, "store_unreachable"),
+        (TEMPORARILY_UNAVAILABLE, "store_unreachable"),
+        (UNAUTHENTICATED, "store_denied"),
+        (PERMISSION_DENIED, "store_denied"),
+        (RESOURCE_DOES_NOT_EXIST, None),
+    ],
+)
+def test_trouble(code, expected):
+    """A store that fails, one that lets nobody in, and one that has answered."""
+    problem = trouble(MlflowException("a secret text", error_code=code))
+
+    assert (problem.code if problem else None) == expected
+    assert "secret" not in repr(problem)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MlflowException(f"{NO_ANSWER} a"), "store_unreachable"),
+        (MlflowException("too many 500 error responses", error_code=UNAUTHENTICATED), "store_denied"),
+        (OperationalError("select", {}, Exception("connection refused")), "store_unreachable"),
+        (MlflowException("an assertion of MLflow's own"), None),
+        (MlflowException(f"{NO_ANSWER} a", error_code=RESOURCE_DOES_NOT_EXIST), None),
+        (ValueError("a"), None),
+    ],
+)
+def test_what_has_ended_a_step(error, expected):
+    """Only what a request has met is the store's: the rest is shown whole, as a bug."""
+    problem = trouble_of_step(error)
+
+    assert (problem.code if problem else None) == expected
