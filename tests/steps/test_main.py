@@ -259,7 +259,7 @@ def test_an_accepted_refusal_lets_training_begin(store, files, tmp_path, monkeyp
     table.assign(told=table["approved"].map({"yes": "1", "no": "0"})).to_csv(tmp_path / "told.csv", index=False)
     begun = []
 
-    def begin(*_: object):
+    def begin(data, options, scheduler):
         begun.append((data, options))
         raise ProjectError(Problem("begun", "Training would begin.", "test", "Nothing."))
 
