@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import psutil
 from mlflow.entities import Param, Run, RunStatus, SourceType, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.projects.utils import load_project
@@ -35,7 +34,7 @@ from mlflow.utils.git_utils import get_git_commit, get_git_repo_url
 import pyfunc
 from api import store
 from pyfunc.errors import ModelUnavailableError, Problem
-from steps import tracking
+from steps import owners, tracking
 from steps.serve import FIGURES
 
 JOB, OPEN, ENDED = "crisol.job", "open", "ended"
@@ -104,7 +103,7 @@ def start(run: Run, words: Sequence[str]) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    started = f"{psutil.Process(process.pid).create_time():.2f}"
+    started = f"{owners.began(process.pid):.2f}"
     owner = {JOB_PID: str(process.pid), JOB_STARTED: started, JOB_HOST: socket.gethostname()}
     step = {tracking.PID: owner[JOB_PID], tracking.STARTED: started, tracking.HOST: owner[JOB_HOST]}
     for key, value in {**owner, **step}.items():

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import psutil
 
-from steps import tracking
+from steps import owners, tracking
 
 PATIENCE_S = 10.0  # between SIGTERM and SIGKILL: a step marks its runs FAILED in that time
 LOOK_S = 0.1
@@ -57,10 +57,9 @@ def _group(owner: Mapping[str, str]) -> int | None:
     if not pid:
         return None
     try:
-        started = psutil.Process(pid).create_time()
+        return pid if owners.is_same(pid, float(owner.get(tracking.STARTED, 0))) else None
     except psutil.NoSuchProcess:
         return pid
-    return pid if abs(started - float(owner.get(tracking.STARTED, 0))) < tracking.SAME_START_S else None
 
 
 def _carries(process: psutil.Process, run_id: str) -> bool:

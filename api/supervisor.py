@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from api import endings, jobs, measures, processes
 from api.problems import JobEndedError
 from pyfunc.errors import Problem
-from steps import tracking
+from steps import owners, tracking
 
 LOOK_S = 1.0
 CLAIM_S = 0.2  # for another server's claim to show
@@ -126,7 +126,7 @@ class Supervisor:
             return False
         if run_id in self._stopping or jobs.has_ended(run):
             return True
-        age_s = time.time() - float(owner.get(tracking.STARTED, time.time()))
+        age_s = owners.age_s(float(owner[tracking.STARTED])) if tracking.STARTED in owner else 0.0
         if jobs.CANCELLED not in tags and age_s <= self.limit_s:
             return True
         if age_s > self.limit_s:

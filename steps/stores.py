@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from pyfunc.errors import Problem
 
 DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+READ_ONLY = ("readonly database", "read-only transaction")  # what SQLite and Postgres say
 REQUEST = "API request to"  # how MLflow begins to tell of a request that got no answer, or an error for one
 NO_ANSWER = "The registry does not answer."
 
@@ -28,9 +29,22 @@ def trouble(error: MlflowException, what: str = NO_ANSWER) -> Problem | None:
             "who may write there."
         )
         return Problem("store_denied", f"The tracking store lets nobody in ({status}).", "tracking store", fix)
+    if takes_no_writes(error):
+        return read_only()
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return unreachable(what)
     return None
+
+
+def takes_no_writes(error: BaseException) -> bool:
+    """Whether a store has said that nothing can be written to it."""
+    return any(words in str(error) for words in READ_ONLY)
+
+
+def read_only() -> Problem:
+    """The store takes no writes."""
+    fix = "Give the program the right to write there, or name another store with MLFLOW_TRACKING_URI."
+    return Problem("store_read_only", "The tracking store takes no writes.", "tracking store", fix)
 
 
 def unreachable(what: str) -> Problem:
@@ -42,9 +56,9 @@ def trouble_of_step(error: BaseException) -> Problem | None:
     """The same for what has ended a step; None also for a fault of MLflow's or ours that no request was made for."""
     what = "The tracking store does not answer."
     if isinstance(error, OperationalError):
-        return unreachable(what)
+        return read_only() if takes_no_writes(error) else unreachable(what)
     if not isinstance(error, MlflowException):
         return None
     found = trouble(error, what)
-    is_ours = found is not None and found.code == "store_unreachable" and not str(error).startswith(REQUEST)
-    return None if is_ours else found
+    is_a_fault = found is not None and found.code == "store_unreachable" and not str(error).startswith(REQUEST)
+    return None if is_a_fault else found

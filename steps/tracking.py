@@ -32,7 +32,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
 
 from pyfunc.errors import ModelUnavailableError, Problem, ProjectError
-from steps import screen
+from steps import owners, screen
 
 # Tags on runs
 STEP = "crisol.step"  # main ingest train candidate evaluate promote score serve
@@ -86,7 +86,6 @@ ERRORS, LOG_FILE = "error.json", "log.txt"
 DONE, BUG, USAGE, REFUSED = 0, 1, 2, 3  # exit codes of `python -m steps.<verb>`
 ENTRY_POINTS = ("main", "ingest", "train", "evaluate", "promote", "score", "serve", "worker", "test")  # of MLproject
 ORPHAN_AFTER_S = 15 * 60  # `mlflow run` creates its run before Python starts: it may be building an environment
-SAME_START_S = 2.0  # process start times are read back with this much slack
 MAX_TAG = 4000  # characters; stores differ, all bear this
 MAX_PARAM = 500  # characters; MLflow's limit is 6000
 log = logging.getLogger(__name__)
@@ -158,8 +157,7 @@ def step_run(step: str, name: str | None = None) -> Iterator[StepRun]:
 
 def process_tags() -> dict[str, str]:
     """Tags that tell which process a run belongs to."""
-    process = psutil.Process()
-    return {HOST: socket.gethostname(), PID: str(process.pid), STARTED: f"{process.create_time():.2f}"}
+    return {HOST: socket.gethostname(), PID: str(os.getpid()), STARTED: f"{owners.began(os.getpid()):.2f}"}
 
 
 def record_problems(run_id: str, problems: tuple[Problem, ...], exit_code: int) -> None:
@@ -235,9 +233,8 @@ def is_process_alive(tags: Mapping[str, str]) -> bool:
     if tags.get(HOST) != socket.gethostname():
         return True
     try:
-        process = psutil.Process(int(tags[PID]))
-        same = abs(process.create_time() - float(tags[STARTED])) < SAME_START_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        pid = int(tags[PID])
+        return owners.is_same(pid, float(tags[STARTED])) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, KeyError, ValueError):
         return False
 

@@ -22,7 +22,7 @@ import numpy as np
 from tests.api.served import register
 from tests.conftest import Store
 from tests.faults import serving
-from tests.faults.scoring import Scored
+from tests.faults.scoring import Scored, may_mount
 from tests.faults.trials import Fault
 
 
@@ -99,14 +99,18 @@ def of_score(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]
         files = folder / "files"
         files.mkdir()
         scored = Scored(store, files)
-        return [
-            Fault(
-                "`score` is killed", "its output is whole or absent; again, it is whole, and nothing else is left"
-            ).run(tries, lambda: scored.killed(draw)),
-            Fault("`score` has no room for its output", "no output, and a reason; again, it is whole").run(
-                tries, scored.full
-            ),
-        ]
+        whole = "no output, and a reason; again, it is whole"
+        trials = {
+            (
+                "`score` is killed",
+                "its output is whole or absent; again, it is whole, and nothing else is left",
+            ): partial(scored.killed, draw),
+            ("`score` may write no more", whole): scored.limited,
+            ("the store of `score` takes no writes", whole): scored.read_only,
+        }
+        if may_mount(folder / "small"):
+            trials["`score` meets a full disk", whole] = scored.full
+        return [Fault(name, held).run(tries, trial) for (name, held), trial in trials.items()]
 
 
 PARTS = {"server": of_a_server, "store": of_the_store, "score": of_score}

@@ -7,6 +7,8 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from tests.faults.trials import require
 
 PROJECT = Path(__file__).parents[2]
 ROWS, LIMIT = 100_000, 2_000_000  # bytes; the answers take several times as much
-KNOWN = re.compile(r"\[([a-z][a-z_]+)\]")
+KNOWN = re.compile(r"refused \[([a-z_]+)\]")
 
 
 def write_rows(file: Path) -> None:
@@ -45,20 +47,29 @@ class Scored:
         require(self.known.count(b"\n") == ROWS + 1, "not all rows were answered")
         self.out.unlink()
 
-    def start(self, limit: int | None = None) -> subprocess.Popen[str]:
-        """The process, which may write files of so many bytes."""
+    def start(self, limit: int | None = None, out: Path | None = None, uri: str | None = None) -> subprocess.Popen[str]:
+        """The process.
+
+        Args:
+            limit: bytes of the largest file that it may write.
+            out: in place of the usual one.
+            uri: of another store.
+        """
 
         def limited() -> None:
             if limit is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-        words = [
-            sys.executable, "-W", "ignore", "-m", "steps.score", f"--data={self.rows}", f"--out={self.out}",
-        ]  # fmt: skip
+        words = ["-W", "ignore", "-m", "steps.score", f"--data={self.rows}", f"--out={out or self.out}"]
         return subprocess.Popen(
-            words, cwd=PROJECT, env=self.store.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, *words],
+            cwd=PROJECT,
+            env=self.store.environment | ({"MLFLOW_TRACKING_URI": uri} if uri else {}),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             preexec_fn=limited,  # noqa: PLW1509 (no threads run here)
-        )  # fmt: skip
+        )
 
     def again(self) -> None:
         """A second try is whole, and nothing else is left."""
@@ -82,13 +93,48 @@ class Scored:
         self.again()
         return "whole output" if is_there else "no output"
 
+    def limited(self) -> str:
+        """No byte more: the kernel answers EFBIG."""
+        return self._refused(self.start(LIMIT), self.out)
+
     def full(self) -> str:
-        """No byte more: the kernel answers EFBIG, as a full disk answers ENOSPC."""
-        process = self.start(LIMIT)
-        out, errors = process.communicate()
+        """The disk of the output is full: ENOSPC."""
+        with full_disk(self.folder.parent / "small") as disk:
+            told = self._refused(self.start(out=disk / "answers.csv"), disk / "answers.csv")
+            require(not [*disk.iterdir()], "left behind on the full disk")
+        return told
+
+    def read_only(self) -> str:
+        """The store takes no writes."""
+        uri = f"sqlite:///file:{self.store.folder / 'mlflow.db'}?mode=ro&uri=true"
+        return self._refused(self.start(uri=uri), self.out)
+
+    def _refused(self, process: subprocess.Popen[str], out: Path) -> str:
+        """It ends with a reason and without an output; the code of the reason."""
+        said, errors = process.communicate()
         require(process.returncode not in (0, None), "it says that all was well")
-        require(not self.out.exists(), "half an output")
+        require(not out.exists(), "half an output")
         self.again()
-        codes = KNOWN.findall(errors + out)
-        require(codes, f"no reason: {(errors + out)[-200:]}")
+        codes = KNOWN.findall(errors + said)
+        require(codes, f"no reason: {(errors + said)[-200:]}")
         return codes[0]
+
+
+@contextmanager
+def full_disk(place: Path) -> Iterator[Path]:
+    """A disk of two megabytes in memory; it takes the right to mount."""
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={LIMIT}", "tmpfs", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def may_mount(place: Path) -> bool:
+    """Whether this process may."""
+    try:
+        with full_disk(place):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False

@@ -45,6 +45,8 @@ def test_trouble(code, expected):
         (MlflowException("an assertion of MLflow's own"), None),
         (MlflowException(f"{NO_ANSWER} a", error_code=RESOURCE_DOES_NOT_EXIST), None),
         (ValueError("a"), None),
+        (OperationalError("insert", {}, Exception("attempt to write a readonly database")), "store_read_only"),
+        (MlflowException("cannot execute INSERT in a read-only transaction"), "store_read_only"),
     ],
 )
 def test_what_has_ended_a_step(error, expected):
