@@ -10,6 +10,7 @@ import logging
 import platform
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache, partial
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://\S+")
 REACHED_S, WORKERS_S = 10, 30  # patience with the scheduler, and with its first worker
 LOOK_S = 0.25  # between two looks at whether work is still wanted
-SENDS = 4  # times that work is sent before it is given up
+RESTS_S = (
+    0.5,
+    2.0,
+    8.0,
+    30.0,
+)  # after work was lost, before it is sent again or given up: workers take seconds to start
 WHERE = "parameter scheduler"
 SOURCES = Path(pyfunc.__file__).resolve().parent.parent
 WEIGHTY = (  # packages whose versions show in a candidate's figures
@@ -61,11 +67,16 @@ class Connection:
 
     def __init__(self, client: distributed.Client) -> None:
         from distributed import CancelledError  # noqa: PLC0415
+        from distributed.comm import CommClosedError  # noqa: PLC0415
         from distributed.scheduler import KilledWorker  # noqa: PLC0415
 
         self.program = program()
         self._client = client
-        self._lost = (CancelledError, KilledWorker)  # what is said where a worker is lost, or what was sent to it
+        self._lost = (
+            CancelledError,
+            KilledWorker,
+            CommClosedError,
+        )  # what is said where a worker is lost, or what was sent to it
         self._parcels: dict[str, Any] = {}
         self._packing = threading.Lock()
 
@@ -91,7 +102,7 @@ class Connection:
             look: called a few times a second; what it raises ends the waiting, and the work.
 
         Raises:
-            LostError: `SENDS` workers were lost with it.
+            LostError: several workers were lost with it, one after the other.
             ClusterError: a worker that has joined later runs another program.
             Exception: of the work, or of `look`.
         """
@@ -101,19 +112,27 @@ class Connection:
             return program(work, contents, arguments)
 
         asked = cloudpickle.dumps((partial(_called, self.program), work, arguments))
-        for _ in range(SENDS):
-            future = self._client.submit(unpacked, asked, self._sent(files), pure=False)
+        for rest_s in RESTS_S:
             try:
-                while True:
+                future = self._client.submit(unpacked, asked, self._sent(files), pure=False)
+            except OSError:  # nobody is there to take it, or goes while it is sent
+                future = None
+            try:
+                while future is not None:
                     look()
                     with suppress(TimeoutError):
                         return future.result(timeout=LOOK_S)
             except self._lost:
                 log.warning("a worker of the cluster was lost: its work is sent again")
-                with self._packing:
-                    self._parcels.clear()  # some of it may be lost too
             finally:
-                future.cancel()
+                if future is not None:
+                    future.cancel()
+            with self._packing:
+                self._parcels.clear()  # some of it may be lost too
+            end = time.monotonic() + rest_s
+            while time.monotonic() < end:
+                look()
+                time.sleep(LOOK_S)
         raise LostError
 
     def everywhere(self, work: Callable[[], Any]) -> None:

@@ -49,12 +49,12 @@ def step(environment: dict[str, str], verb: str, *arguments: str) -> subprocess.
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
 
-def trained(environment: dict[str, str], files: tuple[Path, Path], name: str) -> dict:
-    """A champion of two candidates, with trees among them."""
+def trained(environment: dict[str, str], files: tuple[Path, Path], name: str, models: str = "lightgbm,lr") -> dict:
+    """A champion of two candidates, with trees among them by default."""
     train, test = files
     done = step(
         environment, "main", f"--train={train}", f"--test={test}", "--target=approved", f"--name={name}",
-        "--models=lightgbm,lr", "--candidates=2",
+        f"--models={models}", "--candidates=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert PASSWORD not in done.stdout + done.stderr
@@ -133,5 +133,5 @@ def test_a_champion_without_a_server(ours, files, tmp_path):
     create = ["-m", "mlflow", "experiments", "create", "-n", "direct", "-l", f"s3://{BUCKET}/direct"]
     subprocess.run([sys.executable, *create], env=ours.direct, check=True, capture_output=True)
 
-    assert trained(environment, files, "direct")["promoted"]
+    assert trained(environment, files, "direct", "lr")["promoted"]
     assert len(scored(environment, files[1], "direct", tmp_path / "out.csv")) == len(pd.read_csv(files[1]))

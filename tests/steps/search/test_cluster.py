@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import Client
 
 from pyfunc.cells import Kind
 from pyfunc.schema import Column, InputSchema, Target
@@ -36,10 +37,18 @@ SCHEMA = InputSchema(
 
 
 @pytest.fixture(scope="module")
-def two_workers(tmp_path_factory, module_environment):
+def started(tmp_path_factory, module_environment):
     """A cluster of two workers."""
     with cluster(tmp_path_factory.mktemp("cluster"), 2, module_environment) as found:
         yield found
+
+
+@pytest.fixture
+def two_workers(started):
+    """The same, with both at work again where a test has killed them."""
+    with Client(started.address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+    return started
 
 
 @pytest.fixture(scope="module")
@@ -101,19 +110,18 @@ def test_a_cluster_finds_what_one_machine_finds(two_workers, alone, tmp_path):
 
 @pytest.mark.trains
 @pytest.mark.parametrize("n_killed", [1, 2])
-def test_a_killed_worker_takes_no_candidate_along(alone, tmp_path, module_environment, n_killed):
+def test_a_killed_worker_takes_no_candidate_along(alone, tmp_path, two_workers, n_killed):
     """One or all are killed with candidates in their hands, and all that was sent: the result is the same."""
-    with cluster(tmp_path, 2, module_environment) as found:
-        killed = []
+    killed = []
 
-        def kill(tried: dict[str, Tried]) -> None:
-            if len(tried) == 1:
-                killed.extend(found.workers()[:n_killed])
-                for victim in killed:
-                    victim.kill()
+    def kill(tried: dict[str, Tried]) -> None:
+        if len(tried) == 1:
+            killed.extend(two_workers.workers()[:n_killed])
+            for victim in killed:
+                victim.kill()
 
-        assert_same(alone, raced(tmp_path / "search", found.address, kill))
-        assert len(killed) == n_killed
+    assert_same(alone, raced(tmp_path / "search", two_workers.address, kill))
+    assert len(killed) == n_killed
 
 
 @pytest.mark.trains
@@ -211,8 +219,6 @@ def test_few_rows_still_make_folds():
 
 def no_folder_left(address: str) -> bool:
     """Whether the workers have forgotten every search."""
-    from distributed import Client  # noqa: PLC0415
-
     with Client(address, set_as_default=False) as client:
         return all(count == 0 for count in client.run(folders_here).values())
 
