@@ -15,7 +15,7 @@ import psutil
 
 STAT = Path("/proc/self/stat")  # is there on Linux
 STARTTIME = 19  # proc(5): field 22, the 20th behind the name in brackets
-SAME_S = 0.02  # two hundredths: the kernel counts in hundredths
+SAME_S = 0.005  # half a tick: the kernel counts in hundredths
 SAME_BY_CLOCK_S = 2.0  # times by the clock are read back with this much slack
 BY_CLOCK = 1e9  # seconds: what is above is a time of the clock, as older programs wrote it on Linux too
 
