@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
+from typing import Any
 
 import click
 
@@ -36,6 +38,9 @@ def work(scheduler: str, workers: int) -> None:
     from distributed import Nanny  # noqa: PLC0415
 
     async def serve() -> None:
+        told = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):  # an exception in the middle of Dask's loop would end it badly
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
         nannies = [Nanny(scheduler, nthreads=1, death_timeout=REACHED_S) for _ in range(workers)]
         try:
             async with asyncio.timeout(REACHED_S):
@@ -45,7 +50,9 @@ def work(scheduler: str, workers: int) -> None:
             raise ClusterError(Problem("scheduler_unreachable", what, "parameter scheduler", fix)) from error
         log.info("working for %s with %d processes", scheduler, workers)
         try:
-            await asyncio.gather(*(nanny.finished() for nanny in nannies))
+            all_ended = asyncio.gather(*(nanny.finished() for nanny in nannies))
+            ends: list[asyncio.Future[Any]] = [all_ended, asyncio.create_task(told.wait())]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await asyncio.gather(*(nanny.close(timeout=5) for nanny in nannies), return_exceptions=True)
 

@@ -58,7 +58,8 @@ def cluster(folder: Path, workers: int, environment: dict[str, str]) -> Iterator
         yield Cluster(address, processes[-1] if workers else None)
     finally:
         for process in reversed(processes):
-            os.killpg(process.pid, signal.SIGTERM)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
         for process in processes:
             try:
                 process.wait(20)

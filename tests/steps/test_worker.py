@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from click.testing import CliRunner
 
 from pyfunc.compiled.plan import processors
 from steps import worker
 from steps.cluster import ClusterError
+from tests.clusters import cluster
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", processors()), ("1", 1), ("1024", 1024)])
@@ -50,3 +53,17 @@ def test_no_scheduler_is_said(store, monkeypatch):
     assert [problem.code for problem in result.exception.problems] == ["scheduler_unreachable"]
     (run,) = store.client.search_runs(["0"])
     assert run.info.status == "FINISHED"
+
+
+@pytest.mark.trains
+def test_a_worker_that_is_told_to_end_ends_well(tmp_path, store):
+    """Its processes are gone, and nothing went wrong."""
+    with cluster(tmp_path, 1, store.environment) as found:
+        (working,) = found.workers()
+        assert found.started is not None
+
+        found.started.send_signal(signal.SIGTERM)
+
+        assert found.started.wait(60) == 0
+        assert not working.is_running()
+        assert "Traceback" not in (tmp_path / "worker.log").read_text()
