@@ -127,7 +127,7 @@ def page(found: list[Grown], models: str, cores: str, picture: str) -> str:
 {datetime.now(UTC):%Y-%m-%d}, {len(cores.split(","))} of {os.cpu_count()} cores, Python {platform.python_version()}:
 
 ```sh
-python -m tests.bench.scaling --models {models} --cores {cores}
+python -m tests.bench.scaling {" ".join(f"--rows {size}" for size in sizes)} --models {models} --cores {cores}
 ```
 
 Generated tables of {COLUMNS} columns, a third of them categories; one candidate ({models}), without a budget; the test
