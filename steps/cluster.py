@@ -30,12 +30,8 @@ if TYPE_CHECKING:
 ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://\S+")
 REACHED_S, WORKERS_S = 10, 30  # patience with the scheduler, and with its first worker
 LOOK_S = 0.25  # between two looks at whether work is still wanted
-RESTS_S = (
-    0.5,
-    2.0,
-    8.0,
-    30.0,
-)  # after work was lost, before it is sent again or given up: workers take seconds to start
+# After work was lost, before it is sent again or given up: workers take seconds to start.
+RESTS_S = (0.5, 2.0, 8.0, 30.0)
 WHERE = "parameter scheduler"
 SOURCES = Path(pyfunc.__file__).resolve().parent.parent
 WEIGHTY = (  # packages whose versions show in a candidate's figures
@@ -72,11 +68,8 @@ class Connection:
 
         self.program = program()
         self._client = client
-        self._lost = (
-            CancelledError,
-            KilledWorker,
-            CommClosedError,
-        )  # what is said where a worker is lost, or what was sent to it
+        # what is said where a worker is lost, or what was sent to it
+        self._lost = (CancelledError, KilledWorker, CommClosedError)
         self._parcels: dict[str, Any] = {}
         self._packing = threading.Lock()
 
@@ -108,10 +101,9 @@ class Connection:
         """
 
         def unpacked(asked: bytes, contents: Mapping[str, bytes]) -> Any:  # pickled by value: no module has it
-            program, work, arguments = cloudpickle.loads(asked)
-            return program(work, contents, arguments)
+            return cloudpickle.loads(asked)(contents)
 
-        asked = cloudpickle.dumps((partial(_called, self.program), work, arguments))
+        asked = cloudpickle.dumps(partial(_called, self.program, work, arguments))
         for rest_s in RESTS_S:
             try:
                 future = self._client.submit(unpacked, asked, self._sent(files), pure=False)
@@ -208,7 +200,7 @@ def program() -> str:
     return whole.hexdigest()
 
 
-def _called(asked: str, work: Callable[..., T], contents: Mapping[str, bytes], arguments: tuple[Any, ...]) -> T:
+def _called(asked: str, work: Callable[..., T], arguments: tuple[Any, ...], contents: Mapping[str, bytes]) -> T:
     """On a worker: do what is asked by the same program.
 
     Raises:

@@ -87,7 +87,7 @@ def writing(out: Path) -> Iterator[None]:
 
 def _unfinished(out: Path) -> str:
     """How the name begins of what this process has not finished."""
-    return _beginning(out) + "-".join(tracking.process_tags()[key] for key in tracking.OWNER) + "-"
+    return _beginning(out) + tracking.owner()
 
 
 def _beginning(out: Path) -> str:

@@ -52,7 +52,7 @@ class _Written:
     def __init__(self, out: Path, file: BinaryIO) -> None:
         self._out, self._file = out, file
         self._writer = answer_files.writer(out, file)
-        self._began = self._told = time.monotonic()
+        self._told = Told()
         self._done = 0
 
     def begin(self, rows: Rows) -> Callable[[pa.RecordBatch], None]:
@@ -72,12 +72,28 @@ class _Written:
         with writing(self._out):
             self._writer.write(answers)
         self._done += answers.num_rows
+        self._told.tell(f"{self._done} rows", self._done, self._rows.share)
+
+
+class Told:
+    """How far scoring has come, told on the screen, or now and then in the log."""
+
+    def __init__(self) -> None:
+        self._began = self._told = time.monotonic()
+
+    def tell(self, count: str, rows: int, done: float | None) -> None:
+        """Say how far it has come.
+
+        Args:
+            count: what is done, in words.
+            rows: how many of them, for their number a second.
+            done: 0 to 1; None where nobody knows.
+        """
         now = time.monotonic()
-        said = f"{self._done} rows, {self._done / max(now - self._began, 1e-9):.0f} rows/s"
+        said = f"{count}, {rows / max(now - self._began, 1e-9):.0f} rows/s"
         shown = screen.current()
         if shown is not None:
-            shown.tell(said, done=self._rows.share)
+            shown.tell(said, done=done)
         elif now - self._told >= TOLD_EVERY_S:
             self._told = now
-            share = self._rows.share
-            log.info("scored %s%s", said, f" ({share:.0%})" if share is not None else "")
+            log.info("scored %s%s", said, f" ({done:.0%})" if done is not None else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mlflow
 import yaml
 from mlflow.exceptions import MlflowException
@@ -13,19 +15,20 @@ UNREADABLE = (ImportError, AttributeError, TypeError, ValueError, KeyError)  # w
 FIX = "Give the URI that `train` has answered, or models:/<name>/<version>."
 
 
-def load(uri: str, fix: str = FIX) -> Scorer:
+def load(uri: str, fix: str = FIX, folder: Path | None = None) -> Scorer:
     """Load one of our models.
 
     Args:
         uri: as MLflow loads it.
         fix: what to do where that fails.
+        folder: where its files are to lie; anywhere by default.
 
     Raises:
         ModelUnavailableError: no such model, or none of ours.
         ArtifactMismatchError: its files are not those that were saved.
     """
     try:
-        model = mlflow.pyfunc.load_model(uri)
+        model = mlflow.pyfunc.load_model(uri, dst_path=None if folder is None else str(folder))
     except (MlflowException, OSError, yaml.YAMLError, *UNREADABLE) as error:
         what = f"The model cannot be loaded ({type(error).__name__})."
         raise ModelUnavailableError(Problem("model_unavailable", what, uri, fix)) from error

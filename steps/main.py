@@ -71,8 +71,8 @@ def cli(
     """Entry point `main` of MLproject."""
     with tracking.step_run("main", name=f"train for {name}") as run:
         given = {"train": train_file, "test": test_file, "target": target, "dataset": dataset}
-        run.params({**given, **rest, "promote": mode, "name": name, "margin": margin, "sensitive": compared})
-        run.params({"scheduler": scheduler})
+        asked = {"promote": mode, "name": name, "margin": margin, "sensitive": compared, "scheduler": scheduler}
+        run.params({**given, **rest, **asked})
         reading = {key: rest.pop(key) for key in options.TEXTS}
         _check(train_file, test_file, dataset, reading, promote.problems_with(mode, name, margin), rest, scheduler)
         budget.warm_up()  # PyCaret is imported while the files are read

@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import logging
 import tarfile
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
@@ -22,16 +20,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import mlflow.artifacts
-from mlflow.exceptions import MlflowException
+from mlflow.models.model import MLMODEL_FILE_NAME
 
-from pyfunc.errors import FileRefusedError, ModelUnavailableError, Problem, ProjectError
+from pyfunc.errors import FileRefusedError, Problem, ProjectError
 from pyfunc.model import Scorer
 from pyfunc.schema import Notice
-from steps import screen, tracking
+from steps import tracking
 from steps.cluster import NotWantedError, connect
 from steps.complete import complete, complete_folder, writing
-from steps.file_scoring import TOLD_EVERY_S, score_file
+from steps.file_scoring import Told, score_file
 from steps.loading import load
 from steps.parts import Limits
 from steps.scoring import Wanted
@@ -41,8 +38,6 @@ FORMAT = 1  # of the manifest
 PARQUET = ".parquet"
 MOST_REFUSED = 10  # files, after which the others are not looked at
 MODEL = "model.tar"
-BLOCK_BYTES = 1024 * 1024
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -136,8 +131,8 @@ def _hands(model: str, scheduler: str, limits: Limits, fix: str) -> Iterator[tup
         yield lambda task, wanted, _: _scored(task, scorer, wanted, limits), 0
         return
     with tracking.scratch() as scratch:
-        load(model, fix)  # what is wrong with it is said here, by the words of here
-        packed = _packed(model, scratch, fix)
+        load(model, fix, scratch)  # what is wrong with it is said here, by the words of here
+        packed = _packed(next(scratch.rglob(MLMODEL_FILE_NAME)).parent, scratch / MODEL)
         name = f"{hashlib.sha256(packed.read_bytes()).hexdigest()}.tar"
         connection = connect(scheduler)
         try:
@@ -153,7 +148,7 @@ def _all(tasks: Sequence[Task], score: Callable[[Task, Look], Part], at_once: in
     """Score all files; their parts in the order of the tasks."""
     found: dict[Task, Part] = {}
     refused: dict[Task, ProjectError] = {}
-    told = _Told(len(tasks))
+    told = Told()
     with closing(_ended(tasks, score, at_once)) as ended:
         for task, outcome in ended:
             try:
@@ -162,7 +157,8 @@ def _all(tasks: Sequence[Task], score: Callable[[Task, Look], Part], at_once: in
                 refused[task] = error
                 if len(refused) >= MOST_REFUSED:
                     break
-            told.tell(sum(part.rows for part in found.values()), len(found))
+            rows = sum(part.rows for part in found.values())
+            told.tell(f"{len(found)} of {len(tasks)} files, {rows} rows", rows, len(found) / len(tasks))
     if refused:
         first = next(iter(refused.values()))
         problems = [problem for task in tasks if task in refused for problem in refused[task].problems]
@@ -194,25 +190,6 @@ def _ended(
             threads.shutdown(cancel_futures=True)
 
 
-class _Told:
-    """How far a folder has come, on the screen, or now and then in the log."""
-
-    def __init__(self, files: int) -> None:
-        self._files = files
-        self._began = self._told = time.monotonic()
-
-    def tell(self, rows: int, files: int) -> None:
-        """So many are done."""
-        now = time.monotonic()
-        said = f"{files} of {self._files} files, {rows} rows, {rows / max(now - self._began, 1e-9):.0f} rows/s"
-        shown = screen.current()
-        if shown is not None:
-            shown.tell(said, done=files / self._files)
-        elif now - self._told >= TOLD_EVERY_S:
-            self._told = now
-            log.info("scored %s", said)
-
-
 def _tasks(folder: Path) -> list[Task]:
     """The files of a folder, in order."""
     tasks = []
@@ -235,12 +212,10 @@ def _tasks(folder: Path) -> list[Task]:
 def _scored(task: Task, scorer: Scorer, wanted: Wanted, limits: Limits) -> Part:
     """Score one file, here."""
     done = score_file(task.path, task.data, scorer, wanted, limits)
-    whole = hashlib.sha256()
     with wanted.out.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            whole.update(block)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     size = wanted.out.stat().st_size
-    return Part(task.data, task.file, done.rows, size, whole.hexdigest(), done.of_file, done.of_rows)
+    return Part(task.data, task.file, done.rows, size, sha256, done.of_file, done.of_rows)
 
 
 def _check(folder: Path, done: Sequence[Part]) -> None:
@@ -267,14 +242,8 @@ def _manifest(model: str, done: Sequence[Part]) -> bytes:
     return json.dumps(said, indent=1, ensure_ascii=False).encode()
 
 
-def _packed(model: str, scratch: Path, fix: str) -> Path:
+def _packed(files: Path, packed: Path) -> Path:
     """A model's files as one; the same files give the same bytes."""
-    try:
-        files = Path(mlflow.artifacts.download_artifacts(artifact_uri=model, dst_path=str(scratch / "model")))
-    except (MlflowException, OSError) as error:
-        what = f"The model cannot be fetched ({type(error).__name__})."
-        raise ModelUnavailableError(Problem("model_unavailable", what, model, fix)) from error
-    packed = scratch / MODEL
     with tarfile.open(packed, "w") as archive:
         for path in sorted(files.rglob("*")):
             if path.is_file():

@@ -78,6 +78,12 @@ def command(cli: click.Command) -> NoReturn:
     sys.exit(DONE)
 
 
+def whole(text: str, most: int) -> int | None:
+    """The whole number from 0 to `most` that a parameter's plain digits say; None where they say no such."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    return int(text) if is_number and int(text) <= most else None
+
+
 def end_with_starter() -> None:
     """End on SIGTERM, and when the process that started this one is gone.
 

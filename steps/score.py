@@ -142,17 +142,8 @@ def _checked(
     if warnings not in YES_NO:
         fix = f"Choose {' or '.join(YES_NO)}."
         problems.append(Problem("warnings_invalid", "'warnings' is neither true nor false.", "warnings", fix))
-    if folder is not None:
-        problems += partitions.out_problems(out, folder)
-    elif scheduler:
-        fix = "Give a folder of files as 'data', or leave 'scheduler' empty."
-        problems.append(Problem("scheduler_unused", "One file is scored by one machine.", "scheduler", fix))
-    if folder is None and not out.name.endswith(ENDINGS):
-        fix = f"Let it end in {', '.join(ENDINGS)}."
-        problems.append(Problem("out_format_unknown", f"'{out}' does not say its format.", "out", fix))
-    if folder is None and out.is_dir():
-        problems.append(Problem("out_is_folder", f"'{out}' is a folder.", "out", "Give the path of a file."))
-    elif not out.parent.is_dir():
+    problems += _file_problems(out, scheduler) if folder is None else partitions.out_problems(out, folder)
+    if not out.parent.is_dir():
         what = f"There is no folder '{out.parent}'."
         problems.append(Problem("out_folder_missing", what, "out", f"Make it; paths start at '{Path.cwd()}'."))
     cut = None
@@ -167,6 +158,20 @@ def _checked(
     if problems:
         raise FileRefusedError(*problems)
     return Wanted(out, cut, keep, warnings == YES_NO[1], largest)
+
+
+def _file_problems(out: Path, scheduler: str) -> list[Problem]:
+    """What is wrong with the place of a file's answers, and with who is to give them."""
+    problems = []
+    if scheduler:
+        fix = "Give a folder of files as 'data', or leave 'scheduler' empty."
+        problems.append(Problem("scheduler_unused", "One file is scored by one machine.", "scheduler", fix))
+    if not out.name.endswith(ENDINGS):
+        fix = f"Let it end in {', '.join(ENDINGS)}."
+        problems.append(Problem("out_format_unknown", f"'{out}' does not say its format.", "out", fix))
+    if out.is_dir():
+        problems.append(Problem("out_is_folder", f"'{out}' is a folder.", "out", "Give the path of a file."))
+    return problems
 
 
 def _counts(notices: Iterable[Notice]) -> dict[str, float]:

@@ -61,8 +61,8 @@ def bind(host: str, port: str, *, has_key: bool) -> Listener:
         ServeRefusedError: everything that is wrong with the address.
     """
     problems = []
-    number = int(port) if port.isascii() and port.isdigit() and len(port) <= len(str(MAX_PORT)) else -1
-    if not 0 <= number <= MAX_PORT:
+    number = process.whole(port, MAX_PORT)
+    if number is None:
         fix = f"Give a whole number from 0 to {MAX_PORT}."
         problems.append(Problem("port_invalid", "'port' is not a port number.", "parameters", fix))
     if not has_key and not _is_loopback(host):
@@ -71,6 +71,7 @@ def bind(host: str, port: str, *, has_key: bool) -> Listener:
         problems.append(Problem("key_missing", what, "parameter host", fix))
     if problems:
         raise ServeRefusedError(*problems)
+    assert number is not None
     try:
         listener = _bound(host, number)
     except (OSError, UnicodeError) as error:
@@ -104,8 +105,8 @@ def workers_of(text: str) -> int:
     Raises:
         ServeRefusedError: it is none, or more than `MOST_WORKERS`.
     """
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_WORKERS)) else 0
-    if not 0 < number <= MOST_WORKERS:
+    number = process.whole(text, MOST_WORKERS)
+    if not number:
         what, fix = "'workers' is not a number of processes.", f"Give a whole number from 1 to {MOST_WORKERS}."
         raise ServeRefusedError(Problem("workers_invalid", what, "parameters", fix))
     return number

@@ -160,6 +160,12 @@ def process_tags() -> dict[str, str]:
     return {HOST: socket.gethostname(), PID: str(os.getpid()), STARTED: f"{owners.began(os.getpid()):.2f}"}
 
 
+def owner() -> str:
+    """How a temporary name begins that tells which process it belongs to."""
+    tags = process_tags()
+    return "".join(f"{tags[key]}-" for key in OWNER)
+
+
 def record_problems(run_id: str, problems: tuple[Problem, ...], exit_code: int) -> None:
     """Write problems on a run: tags for the first, `error.json` for all."""
     client = MlflowClient()
@@ -284,8 +290,7 @@ def scratch() -> Iterator[Path]:
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
     """The same, for as long as somebody holds on to it."""
-    process = process_tags()
-    return tempfile.TemporaryDirectory(prefix=f"crisol-{'-'.join(process[key] for key in OWNER)}-")
+    return tempfile.TemporaryDirectory(prefix=f"crisol-{owner()}")
 
 
 def sweep(place: Path | None = None) -> list[Path]:

@@ -45,14 +45,13 @@ def work(scheduler: str, workers: int) -> None:
         try:
             async with asyncio.timeout(REACHED_S):
                 await asyncio.gather(*nannies)
-        except (OSError, TimeoutError) as error:
-            what, fix = f"No Dask scheduler answers at '{scheduler}'.", "Start one with `dask scheduler`."
-            raise ClusterError(Problem("scheduler_unreachable", what, "parameter scheduler", fix)) from error
-        log.info("working for %s with %d processes", scheduler, workers)
-        try:
+            log.info("working for %s with %d processes", scheduler, workers)
             all_ended = asyncio.gather(*(nanny.finished() for nanny in nannies))
             ends: list[asyncio.Future[Any]] = [all_ended, asyncio.create_task(told.wait())]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        except (OSError, TimeoutError) as error:
+            what, fix = f"No Dask scheduler answers at '{scheduler}'.", "Start one with `dask scheduler`."
+            raise ClusterError(Problem("scheduler_unreachable", what, "parameter scheduler", fix)) from error
         finally:
             await asyncio.gather(*(nanny.close(timeout=5) for nanny in nannies), return_exceptions=True)
 
@@ -69,8 +68,8 @@ def number_of(workers: str) -> int:
     """
     if not workers:
         return processors()
-    number = int(workers) if workers.isascii() and workers.isdigit() and len(workers) <= len(str(MOST_WORKERS)) else 0
-    if not 0 < number <= MOST_WORKERS:
+    number = process.whole(workers, MOST_WORKERS)
+    if not number:
         fix = f"Give a whole number from 1 to {MOST_WORKERS}, or leave it empty."
         raise ClusterError(Problem("workers_invalid", "'workers' is not a number of processes.", "parameters", fix))
     return number

@@ -173,6 +173,16 @@ class Pool:
         return Finished(job.key, outcome, job.started_at_ms, int(time.time() * 1000), seconds)
 
 
+def alone(
+    folder: Path, job: Callable[..., Outcome], *arguments: Any, limit_s: float, beat: Callable[[], None] | None = None
+) -> Finished:
+    """One job in a worker of its own; what `beat` raises ends it."""
+    with Pool(folder, 1) as pool:
+        pool.start(job, *arguments, limit_s=limit_s)
+        (finished,) = pool.next(time.monotonic() + limit_s, beat)
+    return finished
+
+
 def cores() -> int:
     """Processors that this process may use."""
     return processors()

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from pyfunc.errors import ProjectError
 from steps import tracking
 from steps.cluster import LostError, NotWantedError, connect, is_wanted
 from steps.search.attempts import attempt, files_of, made_by
-from steps.search.budget import LOOK_S, Finished, Pool, warm_up
+from steps.search.budget import LOOK_S, Finished, alone, warm_up
 from steps.search.outcome import TIME_LIMIT, Outcome, write
 
 WORKER_LOST = "the worker was lost"  # the error of a candidate that several workers did not live through
@@ -76,27 +76,22 @@ class Cluster:
         return min(MOST_AT_ONCE, self._connection.threads())
 
     def start(self, job: Callable[..., Outcome], *arguments: Any, limit_s: float) -> None:
-        """Start a job; its key is (name of the job, *arguments)."""
+        """See `Pool.start`."""
         work = self._away if job is attempt else partial(self._here, job)
         key = (job.__name__, *arguments)
         self.jobs.append(Job(key, self._threads.submit(work, key, arguments, limit_s)))
 
     def next(self, deadline: float, beat: Callable[[], None] | None = None) -> list[Finished]:
-        """Wait until a job has ended or `deadline` (time.monotonic()) has come; those that have ended.
-
-        Args:
-            deadline: jobs that are still at it then are ended.
-            beat: called before each look at the jobs.
-        """
+        """See `Pool.next`."""
         while self.jobs:
             if beat is not None:
                 beat()
             left = deadline - time.monotonic()
-            if left <= 0:
-                self._is_over.set()
             waiting = [job.future for job in self.jobs]
-            ended = wait(waiting, None if left <= 0 else min(LOOK_S, left), return_when="FIRST_COMPLETED").done
-            if left <= 0:
+            if left > 0:
+                ended = wait(waiting, min(LOOK_S, left), FIRST_COMPLETED).done
+            else:
+                self._is_over.set()
                 ended = wait(waiting).done
             if ended:
                 done = [job for job in self.jobs if job.future in ended]
@@ -110,12 +105,9 @@ class Cluster:
         """A job on this machine."""
         started, began = int(time.time() * 1000), time.monotonic()
         try:
-            with Pool(self.folder, 1) as pool:
-                pool.start(job, *arguments, limit_s=limit_s)
-                (finished,) = pool.next(began + limit_s, self._stop_when_over)
+            return alone(self.folder, job, *arguments, limit_s=limit_s, beat=self._stop_when_over)
         except NotWantedError:
             return _ended(key, Outcome(error=TIME_LIMIT), started, began)
-        return finished
 
     def _away(self, key: tuple[Any, ...], arguments: tuple[Any, ...], limit_s: float) -> Finished:
         """A candidate on the cluster; its files come to lie in our folder."""
@@ -123,7 +115,8 @@ class Cluster:
         end = began + limit_s
 
         def look() -> None:
-            if self._is_over.is_set() or time.monotonic() >= end:
+            self._stop_when_over()
+            if time.monotonic() >= end:
                 raise NotWantedError
 
         files = {name: self.folder / name for name in files_of(self.folder, *arguments)}
@@ -168,16 +161,12 @@ def tried(files: Mapping[str, bytes], search: str, arguments: tuple[Any, ...], l
         limit_s: after which it is ended.
     """
     folder = _laid_out(search, files)
-    outcome = Outcome(error=TIME_LIMIT)
 
     def look() -> None:
         if not is_wanted():
             raise NotWantedError
 
-    with Pool(folder, 1) as pool:
-        pool.start(attempt, *arguments, limit_s=limit_s)
-        for finished in pool.next(time.monotonic() + limit_s, look):
-            outcome = finished.outcome
+    outcome = alone(folder, attempt, *arguments, limit_s=limit_s, beat=look).outcome
     made = [] if outcome.error else made_by(arguments[0])
     return outcome, {name: (folder / name).read_bytes() for name in made}
 

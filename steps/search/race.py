@@ -189,22 +189,15 @@ class Search:
 
     def compiled(self, pipeline: Path) -> Compiled:
         """The plan of a fitted pipeline, which stays until the next one is asked for, and what a row takes with it."""
-        outcome = self._alone(workers.compile_plan, pipeline.name, limit_s=COMPILE_LIMIT_S).outcome
+        outcome = budget.alone(self.folder, workers.compile_plan, pipeline.name, limit_s=COMPILE_LIMIT_S).outcome
         return Compiled(None if outcome.error else self.folder / workers.PLAN, outcome.error or "", outcome.latency_ms)
 
     def _put_together(self, what: str, work: Callable[..., Outcome], *arguments: Any) -> Finished | None:
         """Work on fitted pipelines, in a worker of its own, which can read their pickles; None where it failed."""
-        finished = self._alone(work, *arguments, limit_s=BLEND_LIMIT_S)
+        finished = budget.alone(self.folder, work, *arguments, limit_s=BLEND_LIMIT_S)
         if finished.outcome.error:
             log.warning("the %s could not be made: %s", what, finished.outcome.error)
             return None
-        return finished
-
-    def _alone(self, work: Callable[..., Outcome], *arguments: Any, limit_s: float) -> Finished:
-        """One job in a worker of its own."""
-        with Pool(self.folder, 1) as pool:
-            pool.start(work, *arguments, limit_s=limit_s)
-            (finished,) = pool.next(time.monotonic() + limit_s)
         return finished
 
     def _run(self, pool: Hands, tick: Callable[[float], None]) -> Iterator[Tried]:
