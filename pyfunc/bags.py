@@ -7,6 +7,7 @@ left out stay close to those of new rows, also on small tables.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
@@ -14,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from pyfunc.boosters import BOOSTERS, Grown, Matrix, Sight, sayings
+from pyfunc.boosters import BOOSTERS, Forest, Grown, Matrix, Sight, sayings
 
 ROUNDS = 3000
 # Rounds that boosters need until they are at their best, times the learning rate; measured on a dozen tables.
@@ -27,6 +28,8 @@ ANSWERS_SHARE = 0.5  # of the time left after them, at most, for the answers in 
 PILOT_SHARE = 0.2  # of the time, for them: rounds of many classes are slow
 GROWING = 0.8  # of the time: the rest goes to predictions and to writing the model down
 FEWEST_ROWS, FEWEST_A_CLASS = 500, 50  # a member of fewer would learn less than the constant answer knows
+FEWEST_TREES = 40  # of a forest's member; fewer would say more by chance than time is saved
+SERVED = 2  # times as many trees as gave the answers out of fold are kept of a bag of forests
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 Look = Callable[[np.ndarray[Any, Any], Matrix], None]
 
@@ -39,12 +42,12 @@ class Bag(BaseEstimator, ClassifierMixin):
         parameters: the booster's own hyperparameters, `learning_rate` or a forest's `n_estimators` among them.
         categories: positions of the columns that hold categories.
         left_out: positions of columns that are not looked at.
-        seconds: for all members together; the learning rate goes up, and then the rows go down, as far as it needs.
-            None for no limit.
+        seconds: for all members together; the learning rate goes up, or the number of trees down, and then the
+            rows, as far as it needs. None for no limit.
         seed: of whatever is drawn.
 
     Attributes:
-        parameters: with the learning rate that was learned with.
+        parameters: with the learning rate, or the number of trees, that was learned with.
         rows: that a member has learned from; None for all.
         rounds_: that every member has.
     """
@@ -98,7 +101,7 @@ class Bag(BaseEstimator, ClassifierMixin):
         for member, (_, watch) in zip(members, splits, strict=True):
             member.cut(self.rounds_)
             self._out_of_fold[watch] = member.predict_proba(matrix[watch])
-        self.members_ = members
+        self.members_ = _served(members, self.rounds_)
         return self
 
     def forget(self) -> Matrix:
@@ -172,16 +175,27 @@ class Bag(BaseEstimator, ClassifierMixin):
         over = needed * (len(learn) * one_round + answers) / max(1e-3, each - len(learn) * start)
         if over <= 1:
             return needed * answers * len(splits)
-        faster = 1.0
         if rate:
             faster = max(1.0, min(over, HIGHEST_RATE[self.booster] / rate))
             self.parameters = {**self.parameters, "learning_rate": round(rate * faster, 4)}
+        else:
+            faster = max(1.0, min(over, needed / FEWEST_TREES))
+            self.parameters = {**self.parameters, "n_estimators": math.ceil(needed / faster)}
         rounds_left = needed / faster
         rows = int((each - rounds_left * answers) / (rounds_left * one_round + start))
         fewest = max(FEWEST_ROWS, FEWEST_A_CLASS * (int(y.max()) + 1))
         if max(rows, fewest) < len(learn):
             self.rows = max(rows, fewest)
         return min(rounds_left * answers, ANSWERS_SHARE * each) * len(splits)
+
+
+def _served(members: list[Any], rounds: int) -> list[Any]:
+    """What answers of the members: of forests, of whose trees all say much the same, one of a part of the trees."""
+    if not all(isinstance(member, Forest) for member in members):
+        return members
+    if not all(np.array_equal(member.places, members[0].places) for member in members):
+        return members  # a class is too rare for every fold
+    return [Forest.of(members, SERVED * rounds)]
 
 
 def costs(seen: Sequence[tuple[int, float]]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ They learn on the matrix of `pyfunc.codes.Codes`: float64 with NaN for what is m
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import time
@@ -271,6 +272,14 @@ class Forest:
     def cut(self, rounds: int) -> None:
         """Forget all trees after the first ones."""
         self.trees = self.trees[:rounds]
+
+    @classmethod
+    def of(cls, forests: Sequence[Forest], trees: int) -> Forest:
+        """One forest of so many trees or a few more, as many of each; all have seen the same classes."""
+        each = -(-trees // len(forests))
+        made = copy.copy(forests[0])
+        made.trees = [tree for forest in forests for tree in forest.trees[:each]]
+        return made
 
     def predict_proba(self, matrix: Matrix) -> Matrix:
         """Probabilities (n_rows, n_classes)."""

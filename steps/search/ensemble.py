@@ -1,13 +1,19 @@
 """A blend of candidates: weights chosen greedily on their out-of-fold probabilities.
 
 Source: Caruana, Niculescu-Mizil, Crew, Ksikes (2004), "Ensemble selection from libraries of models": forward selection
-with replacement, from the best candidates only, started with the best; both guard against fitting the weights to luck.
+with replacement, from the best candidates only, started with the best, on resampled rows; all of it guards against
+fitting the weights to luck. Resampling the candidates as well, as they do, was of no use here: where one is much better
+than the rest, it is what the halves without it make up for.
+
+A stack says less out of fold than it knows: there it hears one member of each base, and of a new row their mean. So the
+stacks in a blend have half of the weight at least. On held out training rows that was as good as the weights found for
+two classes (`bank`, `employee`, within 0.2 %), and better by 2 to 3 % for six (`satellite`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +21,8 @@ import numpy as np
 
 LARGEST = 10  # candidates that a blend may hold, those with the largest weights
 SMALL = 3  # in a blend for those who mind its size
-POOL, FEWEST = 24, 4  # candidates that halves are drawn from, and in a half at least
+POOL = 24  # candidates that are chosen from
+STACKED = 0.5  # of the weight, at least, is that of stacks where there are any in a blend
 RESAMPLES, WORK = (5, 25), 10_000_000  # the fewer, the more rows and candidates
 LEAST_WEIGHT = 0.03  # of the whole: less is dropped, it costs time and says nothing
 STEPS = 20  # draws with replacement: weights are multiples of one twentieth at the finest
@@ -37,15 +44,19 @@ class Blended:
     wins: float
 
 
-def bagged(y: np.ndarray[Any, Any], out_of_fold: Sequence[np.ndarray[Any, Any]], most: int = LARGEST) -> Blended:
-    """Weights chosen on resamples of the rows and halves of the candidates, and averaged.
+def bagged(
+    y: np.ndarray[Any, Any],
+    out_of_fold: Sequence[np.ndarray[Any, Any]],
+    most: int = LARGEST,
+    stacks: Collection[int] = (),
+) -> Blended:
+    """Weights chosen on resamples of the rows, and averaged.
 
     Args:
         y: int64 (n_rows,) positions of the classes.
         out_of_fold: probabilities (n_rows, n_classes) of each candidate.
         most: different candidates that may have a weight.
-
-    Source: the same paper's bagged ensemble selection; one candidate that was lucky is not in every half.
+        stacks: positions of those that are stacks.
     """
     if len(out_of_fold) < 2:  # noqa: PLR2004
         return Blended(dict.fromkeys(range(len(out_of_fold)), 1.0), 0.0)
@@ -59,9 +70,8 @@ def bagged(y: np.ndarray[Any, Any], out_of_fold: Sequence[np.ndarray[Any, Any]],
     for _ in range(resamples):
         drawn = random.integers(0, len(y), len(y))
         others = np.setdiff1d(rows, drawn, assume_unique=False)
-        half = random.choice(pool, max(min(FEWEST, len(pool)), len(pool) // 2), replace=False)
         inside = right[:, drawn]
-        found = _greedy(inside, sorted(half.tolist(), key=lambda at: _log_loss(inside[at])))
+        found = _leaning(_greedy(inside, sorted(pool, key=lambda at: _log_loss(inside[at]))), stacks)
         total.update(found)
         single = min(pool, key=lambda at: _log_loss(inside[at]))
         mixed = np.sum([weight * right[at, others] for at, weight in found.items()], axis=0)
@@ -69,7 +79,16 @@ def bagged(y: np.ndarray[Any, Any], out_of_fold: Sequence[np.ndarray[Any, Any]],
     kept = dict(total.most_common(most))
     kept = {at: weight for at, weight in kept.items() if weight >= LEAST_WEIGHT * sum(kept.values())}
     whole = sum(kept.values())
-    return Blended({at: kept[at] / whole for at in sorted(kept)}, won / resamples)
+    return Blended(_leaning({at: kept[at] / whole for at in sorted(kept)}, stacks), won / resamples)
+
+
+def _leaning(weights: dict[int, float], stacks: Collection[int]) -> dict[int, float]:
+    """The weights with no less than its share for the stacks among them."""
+    held = sum(weight for at, weight in weights.items() if at in stacks)
+    if not 0 < held < STACKED:
+        return weights
+    more, less = STACKED / held, (1 - STACKED) / (1 - held)
+    return {at: weight * (more if at in stacks else less) for at, weight in weights.items()}
 
 
 def _greedy(right: np.ndarray[Any, Any], pool: list[int]) -> dict[int, float]:

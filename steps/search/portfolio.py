@@ -68,19 +68,18 @@ PORTFOLIO: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     ),
 }  # fmt: skip
 
-# What a stack has on top. The first is AutoGluon's "LightGBMXT", which draws its splits; trees that choose theirs are
-# held back otherwise: the bases have learned already.
+# What a stack has on top: AutoGluon's "LightGBMXT", which draws its splits, and trees that choose theirs, held back:
+# the bases have learned already. A forest on top learns by heart what the bases know of single rows.
 STACKS: tuple[Mapping[str, Any], ...] = (
     {TOP: "lightgbm", "learning_rate": 0.05, "num_leaves": 31, "extra_trees": True},
-    {TOP: "et", "n_estimators": 100, "min_samples_leaf": 5, "max_features": 0.5, "criterion": "entropy"},
     {TOP: "lightgbm", "learning_rate": 0.03, "num_leaves": 8, "feature_fraction": 0.6, "bagging_fraction": 0.8,
      "bagging_freq": 1, "lambda_l2": 5.0},
 )  # fmt: skip
 
 # The order of a search over everything: what usually wins, then what differs from it, then more of each.
 ORDER = (
-    ("lightgbm", 0), ("lr", 0), ("lightgbm", 1), ("xgboost", 0), ("lightgbm", 3), ("et", 0), ("catboost", 0),
-    ("lr", 1), ("et", 1), ("lightgbm", 2), ("xgboost", 1), ("catboost", 1), ("rf", 0), ("catboost", 2),
+    ("lightgbm", 0), ("lr", 0), ("lightgbm", 1), ("et", 0), ("catboost", 0), ("lightgbm", 3), ("xgboost", 0),
+    ("xgboost", 1), ("lr", 1), ("et", 1), ("lightgbm", 2), ("catboost", 1), ("rf", 0), ("catboost", 2),
     ("lightgbm", 4), ("xgboost", 2), ("lightgbm", 5), ("catboost", 3), ("lr", 2), ("rf", 1),
 )  # fmt: skip
 
@@ -91,6 +90,11 @@ ORDER_OF_MANY_LEVELS = (("catboost", 2), *(one for one in ORDER if one != ("catb
 # Of many numbers and few rows a smooth model of all of them together says what trees do not: on `satellite` a blend
 # with it has a log loss of 0.219 in place of 0.224. Where most columns are categories it was of no use.
 ORDER_OF_NUMBERS = (*ORDER[:4], ("lr", 3), *ORDER[4:])
+
+# Trees grown to their ends say what no booster does. With such a forest beside three boosters a stack's log loss on
+# training rows held out was 0.1978 in place of 0.1982 (`bank`), 0.0621 of 0.0687 (`employee`), 0.1995 of 0.2099
+# (`satellite`), though alone it was 4, 11 and 18 % behind the best.
+ALWAYS_A_BASE = ("et", 0)
 
 _FOREST = {
     "n_estimators": ("choice", (100,)),

@@ -24,7 +24,7 @@ from steps.search.budget import Finished, Hands, Pool
 from steps.search.ensemble import bagged
 from steps.search.learners import NATIVE, variant_of
 from steps.search.outcome import TIME_LIMIT, Outcome
-from steps.search.portfolio import Spec
+from steps.search.portfolio import STACK, Spec
 from steps.search.schedule import WAVE, Ended, Schedule, needs_pycaret
 from steps.search.table import Split, Table
 
@@ -158,7 +158,8 @@ class Search:
         """
         out_of_fold = [one.outcome.out_of_fold for one in tried if one.outcome.out_of_fold is not None]
         assert len(out_of_fold) == len(tried)
-        blended = bagged(self.y, out_of_fold, most)
+        stacks = {at for at, one in enumerate(tried) if one.model == STACK}
+        blended = bagged(self.y, out_of_fold, most, stacks)
         weights = blended.weights
         if len(weights) < 2:  # noqa: PLR2004
             return None
@@ -254,7 +255,8 @@ class Search:
             seconds = schedule.seconds_for(left)
             # until there is a model at all, none is given up
             most_s = limit_s if seconds is None or self._best is None else min(limit_s, seconds * OVERTIME)
-            pool.start(workers.attempt, spec, variant_of(spec.model), seconds, self._ahead, limit_s=most_s)
+            ahead = None if schedule.is_to_end(spec) else self._ahead
+            pool.start(workers.attempt, spec, variant_of(spec.model), seconds, ahead, limit_s=most_s)
             if left is None and schedule.given % WAVE == 0:
                 return
 

@@ -7,6 +7,7 @@ changes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from steps.records import SearchPlan
 from steps.search.learners import NATIVE, variant_of
 from steps.search.portfolio import (
+    ALWAYS_A_BASE,
     BAGGED,
     FEATURES,
     ORDER,
@@ -37,8 +39,7 @@ LEAST_S = 2.0  # a candidate with less time than this is not begun, unless its l
 QUICKER = 0.7  # of the quickest of its learner: what a candidate is expected to need at least
 STACK_ROWS = 3000  # with fewer, what candidates say out of fold betrays too much of the labels it was learned from
 STACK_AT = 0.6  # of the budget, or of the number of candidates: by then there is something to stack
-STACK_OF, STACK_EACH = 6, 2  # candidates at most, and of one learner
-FEWEST_BASES = 3
+FEWEST_LEARNERS, MOST_BASES, STACK_EACH = 2, 5, 2  # in a stack: learners, candidates, and candidates of a learner
 SECOND_BEST = 3  # every so many tuned candidates is one of the second best learner, then of the third...
 
 
@@ -142,7 +143,7 @@ class Schedule:
         """The next candidate by what is known."""
         if self.stacks and self._is_time_to_stack(left) and self._fits(STACK, left):
             bases = self._bases()
-            if len(bases) >= FEWEST_BASES:
+            if bases:
                 number, given = self.stacks.pop(0)
                 return self._hand_out(Spec(STACK, number, given, "stacked", bases))
         if self.waiting:
@@ -159,6 +160,10 @@ class Schedule:
     def seconds_for(self, left: float | None) -> float | None:
         """How long the candidate that was just handed out may take."""
         return None if left is None else max(left * ONE_SHARE, min(left, self.plan.budget_s * LEAST_SHARE))
+
+    def is_to_end(self, spec: Spec) -> bool:
+        """Whether a candidate is tried to its end, however far behind it is: stacks need what it says."""
+        return bool(self.stacks) and (spec.model, spec.number) == ALWAYS_A_BASE
 
     def _hand_out(self, spec: Spec) -> Spec:
         """Count it."""
@@ -183,13 +188,16 @@ class Schedule:
         return not self.waiting or left <= (1 - STACK_AT) * self.plan.budget_s
 
     def _bases(self) -> tuple[str, ...]:
-        """The best bags, not too many of one learner."""
-        bases: list[Spec] = []
-        for one in sorted((one for one in self.ended if one.loss is not None), key=lambda one: one.loss or 0.0):
-            is_full = sum(spec.model == one.spec.model for spec in bases) >= STACK_EACH
-            if one.spec.model in BAGGED and not is_full and len(bases) < STACK_OF:
-                bases.append(one.spec)
-        return tuple(spec.file for spec in bases)
+        """The best bag of each learner, and where those are few, second ones: they say less that is new."""
+        bags = [one for one in self.ended if one.spec.model in BAGGED and one.loss is not None]
+        turns: Counter[str] = Counter()
+        listed: list[tuple[int, float, str]] = []
+        for one in sorted(bags, key=lambda one: one.loss or 0.0):
+            listed.append((turns[one.spec.model], one.loss or 0.0, one.spec.file))
+            turns[one.spec.model] += 1
+        if len(turns) < FEWEST_LEARNERS:
+            return ()
+        return tuple(file for turn, _, file in sorted(listed) if turn < STACK_EACH)[:MOST_BASES]
 
     def _tuned(self, left: float | None, ready: frozenset[str]) -> Spec | None:
         """A candidate around the best ones."""

@@ -29,7 +29,7 @@ TABLE, FRAME = "table.pkl", "frame.pkl"
 NATIVE_STEPS, NATIVE_MATRIX = "native.pkl", "native.npy"
 MOST_FOLDS, FEWER_FOLDS, FEWEST_FOLDS = 8, 5, 3
 LARGE, HUGE = 20_000, 200_000  # rows from which on so many folds, each of many rows, say no more than fewer
-SEVERAL_CLASSES_LARGE = 6_000  # the same for more than two classes, which cost a tree each
+SEVERAL_CLASSES_LARGE = 12_000  # the same in rows x classes for more than two classes, which cost a tree each
 CELLS_A_SECOND = 300_000  # of budget: what is beyond would be read, predicted and judged, and hardly learned from
 LEAST_KEPT = 50_000  # rows, however short the budget
 MANY_LEVELS = 100  # of a category: splits between them find nothing but luck
@@ -109,8 +109,8 @@ def rows_for(y: np.ndarray[Any, Any], columns: int, plan: SearchPlan) -> np.ndar
 def folds_for(y: np.ndarray[Any, Any]) -> int:
     """How many folds: more where rows are few, and never more than the rarest class has rows (two at least)."""
     rows, classes = len(y), int(y.max()) + 1
-    large = LARGE if classes == 2 else SEVERAL_CLASSES_LARGE  # noqa: PLR2004
-    most = MOST_FOLDS if rows < large else FEWER_FOLDS if rows < HUGE else FEWEST_FOLDS
+    is_small = rows < LARGE if classes == 2 else rows * classes < SEVERAL_CLASSES_LARGE  # noqa: PLR2004
+    most = MOST_FOLDS if is_small else FEWER_FOLDS if rows < HUGE else FEWEST_FOLDS
     return int(np.clip(np.bincount(y).min(), 2, most))
 
 

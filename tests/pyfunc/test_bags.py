@@ -10,7 +10,8 @@ import pytest
 from sklearn.model_selection import StratifiedKFold
 
 from pyfunc import bags, boosters
-from pyfunc.bags import BOOSTERS, FEWEST_ROWS, Bag, common_rounds, thinned
+from pyfunc.bags import BOOSTERS, FEWEST_ROWS, FEWEST_TREES, SERVED, Bag, common_rounds, thinned
+from pyfunc.boosters import elected
 
 PARAMETERS = {"learning_rate": 0.3, "num_leaves": 4, "min_data_in_leaf": 3}
 RANDOM = np.random.default_rng(0)
@@ -93,6 +94,62 @@ def test_out_of_fold_probabilities_are_those_of_the_members(name):
     np.testing.assert_array_equal(bag.forget(), expected)
     mean = np.mean([member.predict_proba(MATRIX) for member in bag.members_], axis=0)
     np.testing.assert_allclose(bag.predict_proba(MATRIX), mean, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["et", "rf"])
+def test_forests_answer_with_a_part_of_their_trees(name):
+    """Out of fold each member says all it knows; new rows are answered by trees of all members, one forest together."""
+    whole: list[Any] = []
+    grow = BOOSTERS[name]
+
+    def kept(*given: Any) -> Any:
+        whole.append(grow(*given))
+        return whole[-1]
+
+    splits = splits_of(Y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BOOSTERS, name, kept)
+        bag = Bag(name, {"n_estimators": 10}).fit(MATRIX, Y, splits)
+
+    out_of_fold = bag.forget()
+    for member, (_, watch) in zip(whole, splits, strict=True):
+        np.testing.assert_array_equal(out_of_fold[watch], member.predict_proba(MATRIX[watch]))
+    each = SERVED * 10 // 4
+    votes = sum(tree.predict(MATRIX.astype(np.float32)).reshape(200, -1) for one in whole for tree in one.trees[:each])
+    np.testing.assert_allclose(bag.predict_proba(MATRIX), elected(votes, 4 * each), rtol=0, atol=1e-12)
+
+
+def test_forests_that_have_not_all_seen_every_class_stay_apart():
+    """The only two rows of a class are in two folds: their votes go to places of their own in each member."""
+    y = np.array([0, 1] * 99 + [2, 2])
+    splits = [(np.setdiff1d(np.arange(200), part), part) for part in ([*range(100), 198, 199], [*range(100, 198)])]
+
+    bag = Bag("et", {"n_estimators": 4}).fit(MATRIX, y, splits)
+
+    assert [len(member.trees) for member in bag.members_] == [4, 4]
+
+
+def test_short_time_takes_trees_from_a_forest_before_rows(monkeypatch):
+    """With half of the time that it needs a forest has half of the trees, and all the rows."""
+    monkeypatch.setattr(bags, "time", clock)
+    monkeypatch.setattr(boosters, "time", Clock())
+    seen: list[tuple[int, int]] = []
+
+    def grow(sight: Any, parameters: Mapping[str, Any]) -> Heart:
+        trees = min(int(parameters["n_estimators"]), sight.rounds)
+        seen.append((trees, len(sight.learn)))
+        grown = Heart(sight, parameters)
+        grown.curve = np.zeros(trees)
+        clock.now += trees * len(sight.learn) * 1e-3
+        return grown
+
+    monkeypatch.setitem(BOOSTERS, "et", grow)
+    needs = 100 * 0.15 * 4
+    for seconds, most_trees in ((needs * 2, 100), (needs / 2 / 0.8 + 5, 60)):
+        Bag("et", {"n_estimators": 100}, seconds=seconds).fit(MATRIX, Y, splits_of(Y))
+        trees, learned = seen[-1]
+        assert max(FEWEST_TREES, most_trees - 20) <= trees <= most_trees
+        assert learned == 150
 
 
 def test_labels_that_are_noise_cannot_be_predicted_out_of_fold():

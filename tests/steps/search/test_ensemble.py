@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from steps.search.ensemble import LARGEST, POOL, bagged
+from steps.search.ensemble import LARGEST, POOL, STACKED, bagged
 
 RANDOM = np.random.default_rng(0)
 Y = RANDOM.integers(0, 2, 400)
@@ -43,3 +43,24 @@ def test_only_the_best_may_take_part():
 
     assert not set(worst) & set(weights)
     assert len(weights) <= LARGEST
+
+
+def test_stacks_in_a_blend_have_their_share():
+    """The weaker one gets little; named as a stack it has half, and the others share the rest as before."""
+    parts = [scores(1.4, 1), scores(1.4, 2), scores(1.6, 3)]
+    found = bagged(Y, parts).weights
+    assert 0 < found[2] < STACKED
+
+    leaning = bagged(Y, parts, stacks={2}).weights
+
+    assert leaning[2] == pytest.approx(STACKED)
+    assert leaning[0] / leaning[1] == pytest.approx(found[0] / found[1], rel=0.05)
+
+
+def test_a_stack_that_adds_nothing_gets_no_weight():
+    """Its share is none where the rows leave it out; and more than its share is left to it."""
+    noise = np.full((len(Y), 2), 0.5)
+    parts = [scores(0.7, 1), noise]
+
+    assert bagged(Y, parts, stacks={1}).weights == {0: 1.0}
+    assert bagged(Y, parts, stacks={0}).weights == {0: 1.0}

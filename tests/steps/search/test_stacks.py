@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.search.portfolio import BAGGED, ORDER, STACK, STACKS
-from steps.search.schedule import FEWEST_BASES, STACK_AT, STACK_EACH, STACK_OF, STACK_ROWS, Ended, Schedule
+from steps.search.portfolio import ALWAYS_A_BASE, BAGGED, ORDER, STACK, STACKS, Spec
+from steps.search.schedule import FEWEST_LEARNERS, MOST_BASES, STACK_AT, STACK_EACH, STACK_ROWS, Ended, Schedule
 from tests.steps.search.test_schedule import EVERYTHING, READY, drain, named, raced
 
 COUNTED = replace(EVERYTHING, candidates=20)
@@ -67,7 +66,7 @@ def test_stacks_come_at_their_share_of_the_number():
     """Of twenty candidates the thirteenth is the first stack, and the number is kept."""
     found = drain(Schedule(COUNTED, STACK_ROWS), left=None)
 
-    assert [at for at, spec in enumerate(found) if spec.model == STACK] == [12, 13, 14]
+    assert [at for at, spec in enumerate(found) if spec.model == STACK] == [12, 13]
     assert len(found) == COUNTED.candidates
 
 
@@ -81,18 +80,34 @@ def test_a_number_of_candidates_has_the_same_stacks_whoever_is_done_first(size, 
     assert found == raced(COUNTED, 1, [0], STACK_ROWS)
 
 
-def test_bases_are_the_best_bags_and_not_too_many_of_one_learner():
-    """The linear model is best and is no bag; of LightGBM, next best, two; the best stand first."""
-    schedule = after({"lr": 0.1, "lightgbm": 0.2, "et": 0.3, "xgboost": 0.4})
+def test_bases_are_the_best_bag_of_each_learner_and_then_second_ones():
+    """The linear model is best and is no bag; of LightGBM, next best, the better one of all; the best stand first."""
+    schedule = after({"lr": 0.1, "et": 0.3, "xgboost": 0.4, "catboost": 0.45}, most=11)
+    schedule.tell(Ended(Spec("lightgbm", 7, {}, "tuned"), 0.2, 1.0))
 
     spec = schedule.next(LATE, READY)
 
-    learners = [file.split("-")[0] for file in spec.bases]
-    assert learners[:5] == ["lightgbm", "lightgbm", "et", "et", "xgboost"]
-    assert set(learners) <= set(BAGGED)
-    assert max(Counter(learners).values()) == STACK_EACH
-    assert len(spec.bases) == len(set(spec.bases)) == STACK_OF
-    assert set(spec.bases) <= {one.spec.file for one in schedule.ended}
+    assert spec.bases == ("lightgbm-7.pkl", "et-0.pkl", "xgboost-0.pkl", "catboost-0.pkl", "et-1.pkl")
+    assert len(spec.bases) == MOST_BASES
+
+
+def test_of_one_learner_there_are_two_at_most():
+    """With nothing but LightGBM and one forest three candidates are the bases."""
+    schedule = after({model: None for model in BAGGED if model not in ("lightgbm", "et")}, most=6)
+
+    found = schedule.next(LATE, READY)
+
+    assert [file.split("-")[0] for file in found.bases] == ["et", *["lightgbm"] * STACK_EACH]
+
+
+def test_the_deep_forest_is_tried_to_its_end_where_stacks_will_need_it():
+    """However far behind; other candidates are stopped, and so is the forest of a table without stacks."""
+    forest = Spec(*ALWAYS_A_BASE, {}, "portfolio")
+
+    assert Schedule(EVERYTHING, STACK_ROWS).is_to_end(forest)
+    assert not Schedule(EVERYTHING, STACK_ROWS).is_to_end(replace(forest, number=1))
+    assert not Schedule(EVERYTHING, STACK_ROWS - 1).is_to_end(forest)
+    assert not Schedule(named("et", "lightgbm"), STACK_ROWS).is_to_end(forest)
 
 
 def test_a_second_stack_does_not_stand_on_the_first():
@@ -107,9 +122,9 @@ def test_a_second_stack_does_not_stand_on_the_first():
 
 
 def test_too_few_bases_are_no_stack():
-    """Bags that failed are none: with two that have a loss the portfolio goes on, with a third one there is a stack."""
+    """Bags that failed are none: with one learner's the portfolio goes on, with a second learner there is a stack."""
     failed = {model: None for model in BAGGED if model != "lightgbm"}
-    schedule = after(failed)  # of one learner no more than two are counted
+    schedule = after(failed)
     spec = schedule.next(LATE, READY)
     assert spec.model != STACK
 
@@ -117,5 +132,5 @@ def test_too_few_bases_are_no_stack():
 
     found = schedule.next(LATE, READY)
     assert found.model == STACK
-    assert len(found.bases) == FEWEST_BASES
+    assert len({file.split("-")[0] for file in found.bases}) == FEWEST_LEARNERS
     assert "rf-9.pkl" in found.bases
