@@ -29,7 +29,6 @@ PILOT_SHARE = 0.2  # of the time, for them: rounds of many classes are slow
 GROWING = 0.8  # of the time: the rest goes to predictions and to writing the model down
 FEWEST_ROWS, FEWEST_A_CLASS = 500, 50  # a member of fewer would learn less than the constant answer knows
 FEWEST_TREES = 40  # of a forest's member; fewer would say more by chance than time is saved
-SERVED = 2  # times as many trees as gave the answers out of fold are kept of a bag of forests
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 Look = Callable[[np.ndarray[Any, Any], Matrix], None]
 
@@ -190,12 +189,15 @@ class Bag(BaseEstimator, ClassifierMixin):
 
 
 def _served(members: list[Any], rounds: int) -> list[Any]:
-    """What answers of the members: of forests, of whose trees all say much the same, one of a part of the trees."""
+    """What answers of the members: of forests one, with as many trees of all as one has.
+
+    So many gave the answers out of fold; more would say much the same.
+    """
     if not all(isinstance(member, Forest) for member in members):
         return members
     if not all(np.array_equal(member.places, members[0].places) for member in members):
         return members  # a class is too rare for every fold
-    return [Forest.of(members, SERVED * rounds)]
+    return [Forest.of(members, rounds)]
 
 
 def costs(seen: Sequence[tuple[int, float]]) -> tuple[float, float]:

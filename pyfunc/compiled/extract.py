@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,19 @@ def extract(pipeline: Any, schema: InputSchema, most_nodes: int = MOST_NODES) ->
             if made not in matrices:
                 matrices.append(made)
             parts.append(Part(float(weight), matrices.index(made), model))
-    return Plan(tuple(matrices), tuple(parts), recalibration)
+    return Plan(tuple(matrices), _sharing(parts), recalibration)
+
+
+def _sharing(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts, in which equal bags are one: a part of a blend is a base of its stacks too, as a rule."""
+    known: dict[Bag, Bag] = {}
+
+    def shared(model: Model) -> Model:
+        if isinstance(model, Stack):
+            return replace(model, bases=tuple(known.setdefault(base, base) for base in model.bases))
+        return known.setdefault(model, model) if isinstance(model, Bag) else model
+
+    return tuple(replace(part, model=shared(part.model)) for part in parts)
 
 
 def _limit(pipeline: Any, most_nodes: int) -> None:

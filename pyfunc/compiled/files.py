@@ -60,6 +60,7 @@ class _Writer:
     folder: Path
     arrays: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
+    bags: dict[int, str] = field(default_factory=dict)  # files of those that are written, by id
 
     def array(self, values: np.ndarray[Any, Any]) -> str:
         """Keep an array; its name."""
@@ -88,9 +89,11 @@ class _Writer:
     def model(self, model: Model) -> dict[str, Any]:
         """A classifier."""
         if isinstance(model, Bag):
-            name = f"trees-{len(self.files)}.bin"
-            (self.folder / name).write_bytes(model.packed)
-            self.files.append(name)
+            name = self.bags.get(id(model))
+            if name is None:
+                name = self.bags[id(model)] = f"trees-{len(self.files)}.bin"
+                (self.folder / name).write_bytes(model.packed)
+                self.files.append(name)
             return {
                 "kind": "bag", "trees_in": name, "members": model.members, "classes": model.classes, "said": model.said,
                 "trees": model.trees, "features": model.features,
@@ -118,6 +121,7 @@ class _Reader:
 
     folder: Path
     arrays: Mapping[str, np.ndarray[Any, Any]]
+    bags: dict[str, Bag] = field(default_factory=dict)  # those that are read, by file
 
     def features(self, stated: Mapping[str, Any]) -> Features:
         """A matrix's columns."""
@@ -154,9 +158,13 @@ class _Reader:
         return self._bag(stated)
 
     def _bag(self, stated: Mapping[str, Any]) -> Bag:
-        """Its trees are loaded."""
-        packed = (self.folder / stated["trees_in"]).read_bytes()
-        return Bag(packed, *(stated[name] for name in ("members", "classes", "said", "trees", "features")))
+        """Its trees are loaded; one that is named twice is one."""
+        name = stated["trees_in"]
+        if name not in self.bags:
+            packed = (self.folder / name).read_bytes()
+            facts = (stated[fact] for fact in ("members", "classes", "said", "trees", "features"))
+            self.bags[name] = Bag(packed, *facts)
+        return self.bags[name]
 
     def _curve(self, stated: Mapping[str, Any]) -> Curve:
         """What a number adds."""

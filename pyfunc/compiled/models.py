@@ -33,14 +33,17 @@ log = logging.getLogger(__name__)
 class Model(Protocol):
     """Probabilities from a matrix."""
 
-    def score(self, matrix: Floats) -> Floats:
-        """Probabilities (n_rows, n_classes) for (n_rows, n_features)."""
+    def score(self, matrix: Floats, said: Said | None = None) -> Floats:
+        """Probabilities (n_rows, n_classes) for (n_rows, n_features); `said` is what bags said of the same matrix."""
 
-    def score_row(self, row: Floats) -> Floats:
+    def score_row(self, row: Floats, said: Said | None = None) -> Floats:
         """The same (n_classes,) for one row (n_features,)."""
 
     def warm(self) -> None:
         """Make what answers faster from then on; may take seconds."""
+
+
+Said = dict[int, Floats]  # by the id of a bag: one that is a part of a blend and a base of a stack answers once
 
 
 class _Asked:
@@ -119,13 +122,18 @@ class Bag:
         """The library with these trees; loaded where it has to answer."""
         return Engine(gzip.decompress(self.packed), self.members * self.outputs, self.features)
 
-    def score(self, matrix: Floats) -> Floats:
+    def score(self, matrix: Floats, said: Said | None = None) -> Floats:
         """Probabilities (n_rows, n_classes)."""
-        said = self._sums(matrix).reshape(len(matrix), self.members, self.outputs)
-        total = self._probabilities(said[:, 0])
+        if said is not None and id(self) in said:
+            return said[id(self)]
+        sums = self._sums(matrix).reshape(len(matrix), self.members, self.outputs)
+        total = self._probabilities(sums[:, 0])
         for member in range(1, self.members):
-            total = total + self._probabilities(said[:, member])
-        return total / self.members
+            total = total + self._probabilities(sums[:, member])
+        total = total / self.members
+        if said is not None:
+            said[id(self)] = total
+        return total
 
     def _sums(self, matrix: Floats) -> Floats:
         """Outputs of the trees (n_rows, n_members * n_outputs)."""
@@ -143,8 +151,16 @@ class Bag:
         """Make what answers faster from then on; takes a second."""
         self._asked.make(self)
 
-    def score_row(self, row: Floats) -> Floats:
+    def score_row(self, row: Floats, said: Said | None = None) -> Floats:
         """The same for one row: all members at once."""
+        if said is None:
+            return self._score_row(row)
+        if id(self) not in said:
+            said[id(self)] = self._score_row(row)
+        return said[id(self)]
+
+    def _score_row(self, row: Floats) -> Floats:
+        """Where it was not asked before."""
         trees = self._asked.descent
         if trees is not None and self.said == MARGINS:
             return trees.probabilities(row, self.members)
@@ -152,8 +168,7 @@ class Bag:
             sums = trees.sums(row)
         else:
             sums = self._engine.row(row) if self._asked.walk is None else self._asked.walk.row(row)
-        said = sums.reshape(self.members, self.outputs)
-        return np.asarray(self._probabilities(said).sum(axis=0) / self.members)
+        return np.asarray(self._probabilities(sums.reshape(self.members, self.outputs)).sum(axis=0) / self.members)
 
     def _probabilities(self, said: Floats) -> Floats:
         """(n, n_classes) of what a member says (n, n_outputs)."""
@@ -171,14 +186,14 @@ class Stack:
     bases: tuple[Bag, ...]
     top: Bag
 
-    def score(self, matrix: Floats) -> Floats:
+    def score(self, matrix: Floats, said: Said | None = None) -> Floats:
         """Probabilities (n_rows, n_classes)."""
-        return self.top.score(np.hstack([matrix, *(sayings(base.score(matrix)) for base in self.bases)]))
+        return self.top.score(np.hstack([matrix, *(sayings(base.score(matrix, said)) for base in self.bases)]))
 
-    def score_row(self, row: Floats) -> Floats:
+    def score_row(self, row: Floats, said: Said | None = None) -> Floats:
         """The same for one row."""
-        said = [each for base in self.bases for each in saying(base.score_row(row))]
-        return self.top.score_row(np.concatenate([row, said]))
+        heard = [each for base in self.bases for each in saying(base.score_row(row, said))]
+        return self.top.score_row(np.concatenate([row, heard]))
 
     def warm(self) -> None:
         """All of them."""
@@ -233,7 +248,7 @@ class Linear:
     curves: dict[int, Curve]
     tables: dict[int, Floats]
 
-    def score(self, matrix: Floats) -> Floats:
+    def score(self, matrix: Floats, _: Said | None = None) -> Floats:
         """Probabilities (n_rows, n_classes)."""
         return probabilities_of(self.margins(matrix))
 
@@ -247,7 +262,7 @@ class Linear:
             margins += table[np.where(np.isnan(codes), len(table) - 1, codes).astype(np.int64)]
         return margins
 
-    def score_row(self, row: Floats) -> Floats:
+    def score_row(self, row: Floats, _: Said | None = None) -> Floats:
         """The same for one row."""
         return np.asarray(self.score(row[np.newaxis])[0])
 
@@ -275,7 +290,7 @@ class Waves:
     weights: Floats
     intercept: Floats
 
-    def score(self, matrix: Floats) -> Floats:
+    def score(self, matrix: Floats, _: Said | None = None) -> Floats:
         """Probabilities (n_rows, n_classes)."""
         found = np.empty((len(matrix), max(2, len(self.intercept))))
         for start in range(0, len(matrix), ROWS_OF_WAVES):  # the cosines of many rows would fill the memory
@@ -285,7 +300,7 @@ class Waves:
             found[part] = probabilities_of(waves @ self.weights + self.intercept)
         return found
 
-    def score_row(self, row: Floats) -> Floats:
+    def score_row(self, row: Floats, _: Said | None = None) -> Floats:
         """The same for one row."""
         return np.asarray(self.score(row[np.newaxis])[0])
 

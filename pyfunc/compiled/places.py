@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pyfunc.compiled import machine
 from pyfunc.compiled.forest import Floats, Forest, Ints
 from pyfunc.compiled.lightgbm_text import DEFAULT_LEFT, NAN_IS_MISSING, WORD
 
@@ -46,22 +47,15 @@ class Column:
     codes: int = 0
 
     def places(self, values: Floats) -> np.ndarray[Any, np.dtype[np.uint16]]:
-        """16 bits for each value (n_rows,): how many bounds are less than it, its code, or 1 outside the set."""
-        missing = np.isnan(values)
+        """16 bits for each value (n_rows,) of a column of codes: its code, or 1 outside the set."""
         if self.kind == SET:
             bits = [self.codes >> code & 1 for code in range(self.codes.bit_length())]
             inside = np.array([*bits, 0], dtype=np.uint16)
             known = (values >= 0) & (values < len(inside))
             return (1 - inside[np.where(known, values, len(inside) - 1).astype(np.int64)]).astype(np.uint16)
-        if self.kind == CODE:
-            known = (values >= 0) & (values < MOST_CODES)
-            return np.where(known, values, MOST_CODES).astype(np.uint16)
-        if self.kind == ZERO:
-            values = np.where(missing, 0.0, values)
-        found = np.searchsorted(self.bounds, values).astype(np.uint16)  # a gap comes last
-        if self.kind == LEFT:
-            found[missing] = 0
-        return found
+        assert self.kind == CODE
+        known = (values >= 0) & (values < MOST_CODES)
+        return np.where(known, values, MOST_CODES).astype(np.uint16)
 
 
 @dataclass(frozen=True)
@@ -121,18 +115,25 @@ class Places:
         self.columns: list[Column] = []
         column, bound = np.zeros(len(forest.feature), dtype=np.int64), np.zeros(len(forest.feature), dtype=np.uint64)
         bits = np.zeros(len(forest.feature), dtype=np.uint64)
-        self._numbers(forest, column, bound)
-        self._codes(forest, column, bits)
+        self._add_numbers(forest, column, bound)
+        features, kinds, bounds, starts, *_ = self.arrays()
+        self._numbers = features, kinds, bounds, starts
+        self._add_codes(forest, column, bits)
         kinds = np.array([column.kind for column in self.columns], dtype=np.int64)
         kind = np.where(kinds[column] == CODE, NOT_IN, GREATER).astype(np.uint8)
         self.asked = Asked(column, kind, bound, bits)
         self.levels = _levels_of(forest, self.asked)
 
     def of_matrix(self, matrix: Floats) -> np.ndarray[Any, np.dtype[np.uint16]]:
-        """Places (n_columns, n_rows) of a matrix (n_rows, n_features)."""
+        """Places (n_columns, n_rows) of a matrix (n_rows, n_features).
+
+        Raises:
+            NoMachineError: Numba is not installed.
+        """
         made = np.empty((len(self.columns), len(matrix)), dtype=np.uint16)
-        for at, column in enumerate(self.columns):
-            made[at] = column.places(matrix[:, column.feature])
+        machine.compiled(_count, _smallest)(matrix, *self._numbers, made)  # they stand first
+        for at in range(len(self._numbers[0]), len(self.columns)):
+            made[at] = self.columns[at].places(matrix[:, self.columns[at].feature])
         return made
 
     def arrays(self) -> tuple[np.ndarray[Any, Any], ...]:
@@ -147,7 +148,7 @@ class Places:
             np.cumsum([0, *map(len, words)]),
         )
 
-    def _numbers(self, forest: Forest, column: Ints, bound: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
+    def _add_numbers(self, forest: Forest, column: Ints, bound: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
         """Columns of numbers, and what nodes ask of them: sorted once, not feature by feature."""
         nodes = np.flatnonzero(~forest.is_code)
         gaps = gaps_of(forest.decision[nodes])
@@ -166,7 +167,7 @@ class Places:
         made = zip(keys[starts].tolist(), bounds, strict=True)
         self.columns += [Column(key // GAPS, key % GAPS, values) for key, values in made]
 
-    def _codes(self, forest: Forest, column: Ints, bits: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
+    def _add_codes(self, forest: Forest, column: Ints, bits: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
         """Columns of codes, and what nodes ask of them."""
         sizes = np.diff(forest.sets)
         words = np.append(forest.words, 0).astype(np.uint64)
@@ -238,3 +239,31 @@ def _whole(words: Ints) -> int:
 def _words(codes: int) -> list[int]:
     """Bits in words of `WORD`."""
     return [codes >> at & (2**WORD - 1) for at in range(0, codes.bit_length(), WORD)]
+
+
+def _count(matrix: Any, features: Any, kinds: Any, bounds: Any, starts: Any, out: Any) -> None:
+    """How many bounds are less than each number, (n_columns, n_rows), or what a gap is; compiled by Numba.
+
+    Halves are chosen without a branch: which one it is cannot be guessed.
+    """
+    for at in range(len(features)):
+        first, n_bounds = starts[at], starts[at + 1] - starts[at]
+        for row in range(len(matrix)):
+            value = matrix[row, features[at]]
+            if value != value:  # noqa: PLR0124 (NaN)
+                if kinds[at] != ZERO:
+                    out[at, row] = n_bounds if kinds[at] == RIGHT else 0
+                    continue
+                value = 0.0
+            begin, left = first, n_bounds
+            while left > 1:
+                half = left >> 1
+                begin += half if bounds[begin + half - 1] < value else 0
+                left -= half
+            out[at, row] = begin - first + (1 if bounds[begin] < value else 0)
+
+
+def _smallest() -> tuple[Any, ...]:
+    """Arguments of `_count` for no row."""
+    none = np.zeros(0, dtype=np.int64)
+    return np.zeros((0, 1)), none, none, np.zeros(0), np.zeros(1, dtype=np.int64), np.zeros((0, 0), dtype=np.uint16)

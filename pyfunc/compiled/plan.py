@@ -14,7 +14,7 @@ import numpy as np
 
 from pyfunc.columns import Cell, Column
 from pyfunc.compiled.features import Features
-from pyfunc.compiled.models import Model
+from pyfunc.compiled.models import Model, Said
 from pyfunc.recalibration import Recalibration
 
 SHARE_ROWS = 8192  # rows that are worth a thread
@@ -57,18 +57,18 @@ class Plan:
 
     def _score(self, columns: Sequence[Column]) -> Floats:
         """`score` in one thread."""
-        matrices = [each.matrix(columns) for each in self.features]
+        seen = [(each.matrix(columns), Said()) for each in self.features]
         total: Any = 0.0
         for part in self.parts:
-            total = total + part.weight * part.model.score(matrices[part.features])
+            total = total + part.weight * part.model.score(*seen[part.features])
         return np.asarray(self.recalibration(total) if self.recalibration else total)
 
     def score_row(self, cells: Sequence[Cell]) -> Floats:
         """The same (n_classes,) of one row's cells."""
-        rows = [each.row(cells) for each in self.features]
+        seen = [(each.row(cells), Said()) for each in self.features]
         total: Any = 0.0
         for part in self.parts:
-            total = total + part.weight * part.model.score_row(rows[part.features])
+            total = total + part.weight * part.model.score_row(*seen[part.features])
         return np.asarray(self.recalibration(total[np.newaxis])[0] if self.recalibration else total)
 
     def warm(self) -> None:

@@ -25,6 +25,7 @@ POOL = 24  # candidates that are chosen from
 STACKED = 0.5  # of the weight, at least, is that of stacks where there are any in a blend
 RESAMPLES, WORK = (5, 25), 10_000_000  # the fewer, the more rows and candidates
 LEAST_WEIGHT = 0.03  # of the whole: less is dropped, it costs time and says nothing
+LEAST_BESIDE = 0.1  # the same beside a stack, which has heard most of what the others say
 STEPS = 20  # draws with replacement: weights are multiples of one twentieth at the finest
 LEAST_GAIN = 1e-4  # in log loss, for another draw; less is luck
 EPSILON = float(np.finfo(np.float64).eps)
@@ -77,7 +78,8 @@ def bagged(
         mixed = np.sum([weight * right[at, others] for at, weight in found.items()], axis=0)
         won += _log_loss(mixed) < _log_loss(right[single, others])
     kept = dict(total.most_common(most))
-    kept = {at: weight for at, weight in kept.items() if weight >= LEAST_WEIGHT * sum(kept.values())}
+    least = LEAST_BESIDE if any(at in stacks for at in kept) else LEAST_WEIGHT
+    kept = {at: weight for at, weight in kept.items() if weight >= least * sum(kept.values())}
     whole = sum(kept.values())
     return Blended(_leaning({at: kept[at] / whole for at in sorted(kept)}, stacks), won / resamples)
 

@@ -24,7 +24,7 @@ from steps.search.budget import Finished, Hands, Pool
 from steps.search.ensemble import bagged
 from steps.search.learners import NATIVE, variant_of
 from steps.search.outcome import TIME_LIMIT, Outcome
-from steps.search.portfolio import STACK, Spec
+from steps.search.portfolio import BAGGED, STACK, Spec
 from steps.search.schedule import WAVE, Ended, Schedule, needs_pycaret
 from steps.search.table import Split, Table
 
@@ -56,6 +56,7 @@ class Tried:
     parts: int = 1  # candidates in a blend
     how: str = "portfolio"
     wins: float | None = None  # of a blend, see `steps.search.ensemble.Blended`
+    bases: tuple[str, ...] = ()  # of a stack: files of the candidates' pipelines
 
     @property
     def error(self) -> str | None:
@@ -156,6 +157,7 @@ class Search:
         Returns:
             The blend; None where one candidate alone is as good, or it could not be put together.
         """
+        tried = blendable(tried)
         out_of_fold = [one.outcome.out_of_fold for one in tried if one.outcome.out_of_fold is not None]
         assert len(out_of_fold) == len(tried)
         stacks = {at for at, one in enumerate(tried) if one.model == STACK}
@@ -297,8 +299,18 @@ class Search:
                 np.save(self.folder / self._best[1], log_losses(self.y, outcome.out_of_fold))
         return Tried(
             spec.model, spec.number, outcome, self.folder / spec.file, finished.started_at_ms, finished.ended_at_ms,
-            finished.seconds, how=spec.how,
+            finished.seconds, how=spec.how, bases=spec.bases,
         )  # fmt: skip
+
+
+def blendable(tried: Sequence[Tried]) -> list[Tried]:
+    """The candidates that may have a part in a blend.
+
+    Bags that no stack has heard have none beside it: what they would add is little, and each would have to answer every
+    row, while what is a base answers already.
+    """
+    heard = {file for one in tried for file in one.bases}
+    return [one for one in tried if not heard or one.pipeline.name in heard or one.model not in BAGGED]
 
 
 def _beat(tick: Callable[[float], None], deadline: float) -> None:

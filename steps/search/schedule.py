@@ -39,7 +39,7 @@ LEAST_S = 2.0  # a candidate with less time than this is not begun, unless its l
 QUICKER = 0.7  # of the quickest of its learner: what a candidate is expected to need at least
 STACK_ROWS = 3000  # with fewer, what candidates say out of fold betrays too much of the labels it was learned from
 STACK_AT = 0.6  # of the budget, or of the number of candidates: by then there is something to stack
-FEWEST_LEARNERS, MOST_BASES, STACK_EACH = 2, 5, 2  # in a stack: learners, candidates, and candidates of a learner
+FEWEST_LEARNERS, MOST_BASES = 2, 4  # of a stack; more bases say little that is new, and each answers every row
 SECOND_BEST = 3  # every so many tuned candidates is one of the second best learner, then of the third...
 
 
@@ -188,16 +188,15 @@ class Schedule:
         return not self.waiting or left <= (1 - STACK_AT) * self.plan.budget_s
 
     def _bases(self) -> tuple[str, ...]:
-        """The best bag of each learner, and where those are few, second ones: they say less that is new."""
+        """The forest that is always one, the best bag of each learner, and where those are few, second ones."""
         bags = [one for one in self.ended if one.spec.model in BAGGED and one.loss is not None]
         turns: Counter[str] = Counter()
         listed: list[tuple[int, float, str]] = []
         for one in sorted(bags, key=lambda one: one.loss or 0.0):
-            listed.append((turns[one.spec.model], one.loss or 0.0, one.spec.file))
+            turn = -1 if (one.spec.model, one.spec.number) == ALWAYS_A_BASE else turns[one.spec.model]
+            listed.append((turn, one.loss or 0.0, one.spec.file))
             turns[one.spec.model] += 1
-        if len(turns) < FEWEST_LEARNERS:
-            return ()
-        return tuple(file for turn, _, file in sorted(listed) if turn < STACK_EACH)[:MOST_BASES]
+        return tuple(file for *_, file in sorted(listed)[:MOST_BASES]) if len(turns) >= FEWEST_LEARNERS else ()
 
     def _tuned(self, left: float | None, ready: frozenset[str]) -> Spec | None:
         """A candidate around the best ones."""

@@ -21,11 +21,12 @@ from pyfunc import package
 from pyfunc.bags import Bag, Stacked, heard
 from pyfunc.cells import Kind
 from pyfunc.codes import Codes
-from pyfunc.compiled import files
+from pyfunc.compiled import files, models
 from pyfunc.compiled.checking import SAME, difference, odd_rows
 from pyfunc.compiled.extract import extract
 from pyfunc.compiled.trees import at_most, less_than
 from pyfunc.compiled.unfit import NotCompiledError
+from pyfunc.enforced import columns_of
 from pyfunc.errors import ArtifactMismatchError
 from pyfunc.estimators import Blend, Calibrated, Columns, Matrix
 from pyfunc.model import Scorer
@@ -131,15 +132,32 @@ def test_a_linear_model_answers_as_its_pipeline(features, classes, tmp_path):
 @pytest.mark.parametrize("method", [("sigmoid", [1.3, -0.2]), ("isotonic", [[0, 0.4, 1], [0.1, 0.5, 0.9]])])
 def test_blends_stacks_and_maps_behind_them_are_compiled_too(method, tmp_path):
     """All at once."""
-    y = labels(2)
+    blend = blended(labels(2))
+
+    assert far(Calibrated(blend, Recalibration(method[0], np.array(method[1]))), tmp_path) <= SAME
+
+
+def test_a_bag_that_is_a_part_and_a_base_is_kept_and_asked_once(tmp_path, monkeypatch):
+    """The forest is a base of the stack and beside it: with the booster and the top there are three bags, not four."""
+    asked: list[str] = []
+    sums = models.Bag._sums
+    monkeypatch.setattr(models.Bag, "_sums", lambda bag, matrix: asked.append(bag.said) or sums(bag, matrix))
+
+    named = files.save(extract(blended(labels(2)), SCHEMA), tmp_path)
+    files.load(tmp_path).score(columns_of(FRAME, [column.kind for column in SCHEMA.columns]))
+
+    assert [name for name in named if name.startswith("trees")] == ["trees-0.bin", "trees-1.bin", "trees-2.bin"]
+    assert sorted(asked) == [models.MARGINS, models.MARGINS, models.SHARES]
+
+
+def blended(y):
+    """A stack on a booster and a forest, the same forest, and a linear model."""
     bags = {name: bagged(name, y) for name in ("lightgbm", "et")}
     top = Bag("lightgbm", {"learning_rate": 0.2, "num_leaves": 4}, STEPS[-1].categories_)
     top.fit(heard(MATRIX, [bag.out_of_fold for bag in bags.values()]), y, splits_of(y, 3, 1)).forget()
     stacked = Stacked(list(bags.values()), top)
     other = linear(y)
-    blend = Blend([(STEPS, [(0.5, stacked), (0.2, bags["et"])]), (other[:-1], [(0.3, other[-1])])])
-
-    assert far(Calibrated(blend, Recalibration(method[0], np.array(method[1]))), tmp_path) <= SAME
+    return Blend([(STEPS, [(0.5, stacked), (0.2, bags["et"])]), (other[:-1], [(0.3, other[-1])])])
 
 
 def test_texts_that_are_handed_on_unseen_are_compiled_too(tmp_path):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steps.search.outcome import Outcome
 from steps.search.portfolio import ALWAYS_A_BASE, BAGGED, ORDER, STACK, STACKS, Spec
-from steps.search.schedule import FEWEST_LEARNERS, MOST_BASES, STACK_AT, STACK_EACH, STACK_ROWS, Ended, Schedule
+from steps.search.race import Tried, blendable
+from steps.search.schedule import FEWEST_LEARNERS, MOST_BASES, STACK_AT, STACK_ROWS, Ended, Schedule
 from tests.steps.search.test_schedule import EVERYTHING, READY, drain, named, raced
 
 COUNTED = replace(EVERYTHING, candidates=20)
@@ -80,24 +83,22 @@ def test_a_number_of_candidates_has_the_same_stacks_whoever_is_done_first(size, 
     assert found == raced(COUNTED, 1, [0], STACK_ROWS)
 
 
-def test_bases_are_the_best_bag_of_each_learner_and_then_second_ones():
-    """The linear model is best and is no bag; of LightGBM, next best, the better one of all; the best stand first."""
-    schedule = after({"lr": 0.1, "et": 0.3, "xgboost": 0.4, "catboost": 0.45}, most=11)
+def test_bases_are_the_deep_forest_and_the_best_bag_of_each_learner():
+    """The linear model is best and is no bag, the forest is last and stays one; of LightGBM the better one of all."""
+    schedule = after({"lr": 0.1, "et": 0.7, "xgboost": 0.4, "catboost": 0.45}, most=11)
     schedule.tell(Ended(Spec("lightgbm", 7, {}, "tuned"), 0.2, 1.0))
 
     spec = schedule.next(LATE, READY)
 
-    assert spec.bases == ("lightgbm-7.pkl", "et-0.pkl", "xgboost-0.pkl", "catboost-0.pkl", "et-1.pkl")
+    assert spec.bases == ("et-0.pkl", "lightgbm-7.pkl", "xgboost-0.pkl", "catboost-0.pkl")
     assert len(spec.bases) == MOST_BASES
 
 
-def test_of_one_learner_there_are_two_at_most():
-    """With nothing but LightGBM and one forest three candidates are the bases."""
+def test_where_learners_are_few_second_candidates_are_bases():
+    """With nothing but LightGBM and one forest, all of LightGBM's are bases."""
     schedule = after({model: None for model in BAGGED if model not in ("lightgbm", "et")}, most=6)
 
-    found = schedule.next(LATE, READY)
-
-    assert [file.split("-")[0] for file in found.bases] == ["et", *["lightgbm"] * STACK_EACH]
+    assert [file.split("-")[0] for file in schedule.next(LATE, READY).bases] == ["et", *["lightgbm"] * 3]
 
 
 def test_the_deep_forest_is_tried_to_its_end_where_stacks_will_need_it():
@@ -134,3 +135,19 @@ def test_too_few_bases_are_no_stack():
     assert found.model == STACK
     assert len({file.split("-")[0] for file in found.bases}) == FEWEST_LEARNERS
     assert "rf-9.pkl" in found.bases
+
+
+def tried(model: str, number: int, bases: tuple[str, ...] = ()) -> Tried:
+    """A candidate that has ended."""
+    return Tried(model, number, Outcome(), Path(f"folder/{model}-{number}.pkl"), 0, 1, 1.0, bases=bases)
+
+
+def test_beside_a_stack_only_what_it_has_heard_or_could_not_hear_is_blended():
+    """Its bases and the linear model stay; a bag that no stack stands on is out, and is in where there is no stack."""
+    singles = [tried("lightgbm", 0), tried("lightgbm", 1), tried("et", 0), tried("lr", 0), tried("catboost", 0)]
+    first = tried(STACK, 0, ("lightgbm-1.pkl", "et-0.pkl"))
+    second = tried(STACK, 1, ("lightgbm-1.pkl", "catboost-0.pkl"))
+
+    assert blendable(singles) == singles
+    assert blendable([*singles, first]) == [*singles[1:4], first]
+    assert blendable([*singles, first, second]) == [*singles[1:], first, second]
