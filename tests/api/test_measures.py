@@ -28,6 +28,28 @@ def figures(client: httpx.Client) -> dict[Sample, float]:
     }
 
 
+def test_jobs_are_counted_as_the_store_has_them(store: Store, loans: bytes):
+    """One runs and one waits; when the one is cancelled it has ended, and the other runs.
+
+    It is the first test here: the server of the others would look after the same store, and count too.
+    """
+    lines = loans.splitlines(keepends=True)
+    files = {"train": b"".join(lines[:170]), "test": lines[0] + b"".join(lines[170:])}
+    with server() as client:
+        asked = {"dataset_id": client.post("/upload", files=files, data={"target": "approved"}).json()["dataset_id"]}
+        first, _ = (client.post("/train", json=asked).json()["job_id"] for _ in range(2))
+        until(lambda: client.get(f"/jobs/{first}").json()["status"] == "RUNNING")
+        ended = "crisol_jobs_ended_total", (("status", "KILLED"),)
+        before = figures(client)
+        client.post(f"/jobs/{first}/cancel")
+        after = figures(client)
+
+    waiting, running = (("crisol_jobs", (("status", status),)) for status in ("SCHEDULED", "RUNNING"))
+    assert (before[waiting], before[running]) == (1, 1)
+    assert after[waiting] + after[running] == 1
+    assert after[ended] - before.get(ended, 0) == 1
+
+
 def test_requests_rows_refusals_and_odd_cells_are_counted(client: httpx.Client):
     """By how much each sample grows over a few requests."""
     before = figures(client)
@@ -71,25 +93,6 @@ def test_a_store_that_does_not_answer_is_said_and_the_rest_is_there(client: http
     assert found["crisol_store_up", ()] == 0
     assert not [name for name, _ in found if name == "crisol_jobs"]
     assert found["crisol_champion_version", ()] == 1
-
-
-def test_jobs_are_counted_as_the_store_has_them(store: Store, loans: bytes):
-    """One runs and one waits; when the one is cancelled it has ended, and the other runs."""
-    lines = loans.splitlines(keepends=True)
-    files = {"train": b"".join(lines[:170]), "test": lines[0] + b"".join(lines[170:])}
-    with server() as client:
-        asked = {"dataset_id": client.post("/upload", files=files, data={"target": "approved"}).json()["dataset_id"]}
-        first, _ = (client.post("/train", json=asked).json()["job_id"] for _ in range(2))
-        until(lambda: client.get(f"/jobs/{first}").json()["status"] == "RUNNING")
-        ended = "crisol_jobs_ended_total", (("status", "KILLED"),)
-        before = figures(client)
-        client.post(f"/jobs/{first}/cancel")
-        after = figures(client)
-
-    waiting, running = (("crisol_jobs", (("status", status),)) for status in ("SCHEDULED", "RUNNING"))
-    assert (before[waiting], before[running]) == (1, 1)
-    assert after[waiting] + after[running] == 1
-    assert after[ended] - before.get(ended, 0) == 1
 
 
 def test_several_workers_answer_count_together_and_end_together(store: Store):
