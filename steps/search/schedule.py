@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import mean, median
 from typing import Any
 
 from steps.records import SearchPlan
@@ -38,7 +39,8 @@ LEAST_SHARE = 1 / 6  # of the whole budget, as far as there is so much left: hur
 LEAST_S = 2.0  # a candidate with less time than this is not begun, unless its like was quicker
 QUICKER = 0.7  # of the quickest of its learner: what a candidate is expected to need at least
 STACK_ROWS = 3000  # with fewer, what candidates say out of fold betrays too much of the labels it was learned from
-STACK_AT = 0.6  # of the budget, or of the number of candidates: by then there is something to stack
+STACK_AT = 0.6  # of the budget at least, or of the number of candidates: by then there is something to stack
+STACK_COST = 0.6  # of what a bag of LightGBM takes, as a rule: there is little left to learn
 FEWEST_LEARNERS, MOST_BASES = 2, 4  # of a stack; more bases say little that is new, and each answers every row
 SECOND_BEST = 3  # every so many tuned candidates is one of the second best learner, then of the third...
 
@@ -141,11 +143,8 @@ class Schedule:
 
     def _choose(self, left: float | None, ready: frozenset[str]) -> Spec | None:
         """The next candidate by what is known."""
-        if self.stacks and self._is_time_to_stack(left) and self._fits(STACK, left):
-            bases = self._bases()
-            if bases:
-                number, given = self.stacks.pop(0)
-                return self._hand_out(Spec(STACK, number, given, "stacked", bases))
+        if self._is_time_to_stack(left) and (stack := self._stack(left)):
+            return stack
         if self.waiting:
             for spec in self.waiting:
                 if variant_of(spec.model) in ready and self._fits(spec.model, left):
@@ -155,7 +154,8 @@ class Schedule:
                     return None  # in this order and no other
             if any(self._fits(spec.model, left) for spec in self.waiting):
                 return None  # for those that are not ready yet
-        return self._tuned(left, ready)
+        is_last = left is not None and self.given + len(self.stacks) >= MOST
+        return (None if is_last else self._tuned(left, ready)) or self._stack(left)
 
     def seconds_for(self, left: float | None) -> float | None:
         """How long the candidate that was just handed out may take."""
@@ -182,10 +182,26 @@ class Schedule:
         return left >= (QUICKER * min(took) if took else LEAST_S)
 
     def _is_time_to_stack(self, left: float | None) -> bool:
-        """Whether enough has been tried to learn from what it says."""
+        """Whether stacks are next: all together, as late as there is time for them, for what comes later is no base."""
         if left is None:
             return self.given >= STACK_AT * (self.plan.candidates or MOST)
-        return not self.waiting or left <= (1 - STACK_AT) * self.plan.budget_s
+        if any(one.spec.model == STACK for one in self.ended):
+            return True
+        most = (1 - STACK_AT) * self.plan.budget_s
+        done = [one for one in self.ended if one.loss is not None]
+        alike = [one.seconds for one in done if one.spec.model == "lightgbm"]
+        if not alike:
+            return left <= most
+        needed = len(self.stacks) * STACK_COST * mean(alike)
+        return left <= min(most, needed + median(one.seconds for one in done))  # after one more it would be too late
+
+    def _stack(self, left: float | None) -> Spec | None:
+        """The next stack; None where there is no further one, no time, or nothing to stand on."""
+        bases = self._bases() if self.stacks and self._fits(STACK, left) else ()
+        if not bases:
+            return None
+        number, given = self.stacks.pop(0)
+        return self._hand_out(Spec(STACK, number, given, "stacked", bases))
 
     def _bases(self) -> tuple[str, ...]:
         """The forest that is always one, the best bag of each learner, and where those are few, second ones."""

@@ -12,11 +12,21 @@ from hypothesis import strategies as st
 from steps.search.outcome import Outcome
 from steps.search.portfolio import ALWAYS_A_BASE, BAGGED, ORDER, STACK, STACKS, Spec
 from steps.search.race import Tried, blendable
-from steps.search.schedule import FEWEST_LEARNERS, MOST_BASES, STACK_AT, STACK_ROWS, Ended, Schedule
+from steps.search.schedule import (
+    FEWEST_LEARNERS,
+    MOST,
+    MOST_BASES,
+    PATIENCE,
+    STACK_AT,
+    STACK_COST,
+    STACK_ROWS,
+    Ended,
+    Schedule,
+)
 from tests.steps.search.test_schedule import EVERYTHING, READY, drain, named, raced
 
 COUNTED = replace(EVERYTHING, candidates=20)
-LATE = (1 - STACK_AT) * EVERYTHING.budget_s  # seconds left when the share of the budget is over
+LATE = len(STACKS) * STACK_COST + 1.0  # seconds left for stacks and one more, where all take a second
 
 
 def after(losses: dict[str, float | None], most: int = 12, rows: int = STACK_ROWS) -> Schedule:
@@ -52,17 +62,39 @@ def test_named_learners_are_not_stacked(plan):
     assert not stacks(found)
 
 
-def test_a_stack_comes_when_its_share_of_the_budget_is_over():
-    """A moment earlier the portfolio goes on."""
+def test_stacks_come_as_late_as_there_is_time_for_them():
+    """A moment earlier another candidate is tried, which may become a base; the second stack follows at once."""
     assert after({}).next(LATE + 0.1, READY).model != STACK
-    assert after({}).next(LATE, READY).model == STACK
+    schedule = after({})
+    first = schedule.next(LATE, READY)
+    schedule.tell(Ended(first, 0.4, 0.1))
+
+    assert [first.model, schedule.next(LATE, READY).model] == [STACK, STACK]
 
 
-def test_a_stack_does_not_wait_for_the_budget_where_the_portfolio_is_over():
-    """All listed candidates were tried in no time: stacks are next, before anything is tuned."""
-    found = drain(Schedule(EVERYTHING, STACK_ROWS), most=len(ORDER) + len(STACKS))
+def test_stacks_come_by_their_share_of_the_budget_at_the_latest():
+    """Candidates of half a budget each: what is left would never be enough for another one."""
+    schedule = Schedule(EVERYTHING, STACK_ROWS)
+    for _ in range(4):
+        schedule.tell(Ended(schedule.next(EVERYTHING.budget_s, READY), 0.5, 30.0))
+    late = (1 - STACK_AT) * EVERYTHING.budget_s
 
-    assert [spec.model for spec in found[len(ORDER) :]] == [STACK] * len(STACKS)
+    assert schedule.next(late + 0.1, READY).model != STACK
+    assert schedule.next(late, READY).model == STACK
+
+
+@pytest.mark.parametrize("improves", [True, False])
+def test_stacks_are_never_left_out_for_candidates_that_are_tuned(improves):
+    """Where tuning brings nothing the search ends with the stacks, else they are the last of the most there may be."""
+    schedule, found = Schedule(EVERYTHING, STACK_ROWS), []
+    while spec := schedule.next(1000.0, READY):
+        found.append(spec)
+        worse = 0.1 if spec.how == "tuned" else 0.0
+        schedule.tell(Ended(spec, 0.5 - len(found) / 1000 if improves else 0.5 + worse, 1.0))
+
+    assert [spec.model for spec in found[-len(STACKS) :]] == [STACK] * len(STACKS)
+    assert len(stacks(found)) == len(STACKS)
+    assert len(found) == (MOST if improves else len(ORDER) + PATIENCE + len(STACKS))
 
 
 def test_stacks_come_at_their_share_of_the_number():
