@@ -1,4 +1,4 @@
-"""A table of faults: `python -m tests.faults [--tries 20] [--only server,store,score] [--out FILE]`.
+"""A table of faults: `python -m tests.faults [--tries 20] [--only server,store,score,main] [--out FILE]`.
 
 Each fault is made on the real thing (a server with a champion, an MLflow server, `score` in a process of its own), as
 often as asked for. After each, nothing may be lost or half there, the champion has to answer as before, users have to
@@ -22,6 +22,7 @@ import numpy as np
 from tests.api.served import register
 from tests.conftest import Store
 from tests.faults import serving
+from tests.faults.borders import BORDERS, Training
 from tests.faults.scoring import Scored, may_mount
 from tests.faults.trials import Fault
 
@@ -29,7 +30,7 @@ from tests.faults.trials import Fault
 @click.command()
 @click.option("--tries", default=20, show_default=True, help="Of each fault.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--only", default="server,store,score", show_default=True, help="Parts.")
+@click.option("--only", default="server,store,score,main", show_default=True, help="Parts.")
 @click.option("--out", type=click.Path(path_type=Path))
 def main(tries: int, seed: int, only: str, out: Path | None) -> None:
     """Run the trials, and tell."""
@@ -113,7 +114,20 @@ def of_score(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]
         return [Fault(name, held).run(tries, trial) for (name, held), trial in trials.items()]
 
 
-PARTS = {"server": of_a_server, "store": of_the_store, "score": of_score}
+def of_main(folder: Path, tries: int, _: np.random.Generator) -> list[Fault]:
+    """A training, between its steps."""
+    with opened(folder).active() as store:
+        training = Training(store)
+        held = "what stands in the store is whole, and a champion answers"
+        found = [
+            Fault(f"`main` is killed when {border}", held).run(tries, partial(training.killed_at, border))
+            for border in BORDERS
+        ]
+        last = Fault("none, after all of these", "a version is registered, and all is whole")
+        return [*found, last.run(1, training.again)]
+
+
+PARTS = {"server": of_a_server, "store": of_the_store, "score": of_score, "main": of_main}
 
 
 def page(faults: list[Fault], tries: int, only: str) -> str:

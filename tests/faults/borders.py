@@ -1,0 +1,109 @@
+"""A training that is killed just when one of its steps is over and the next has hardly begun."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+
+from mlflow.entities import Run
+
+from steps import tracking, versions
+from steps.promote import DEFAULT_NAME
+from tests.bench import commands
+from tests.bench.cancel import whole
+from tests.conftest import Store
+from tests.faults.trials import require
+
+PARAMETERS = {"models": "lr", "candidates": "2", "promote": "always"}
+PATIENCE_S, LOOK_S = 180.0, 0.01
+
+
+class Training:
+    """`main` on the sample, in a store that has a champion.
+
+    Args:
+        store: an empty one, and the one that MLflow is set to.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.scratch = store.folder / "tmp"
+        self.scratch.mkdir()
+        self.again()
+
+    def again(self) -> str:
+        """One that nobody disturbs: it registers a version, and all is whole."""
+        before = len(self._versions())
+        require(self._start().wait() == 0, "a training that nobody disturbs failed")
+        self._is_whole()
+        require(len(self._versions()) == before + 1, "a training that nobody disturbs registered no version")
+        return "a version more"
+
+    def killed_at(self, border: str) -> str:
+        """SIGKILL to all its processes at a border; then everything is whole, and the champion of before is one still.
+
+        Returns:
+            Whether a version of the killed training is there.
+        """
+        runs = {run.info.run_id for run in self._runs()}
+        before = set(self._versions())
+        champion = self._champion()
+        process = self._start()
+        until = time.monotonic() + PATIENCE_S
+        while not BORDERS[border](self, runs, before) and process.poll() is None and time.monotonic() < until:
+            time.sleep(LOOK_S)
+        require(process.poll() is None, "it was over before it could be killed")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        tracking.end_orphans()  # this and the next are the first things that any step does
+        tracking.sweep(self.scratch)
+        self._is_whole()
+        new = [version for version in self._versions() if version not in before]
+        require(self._champion() in (champion, *new), "the champion is gone")
+        return "a version more" if new else "no version"
+
+    def step_is_over(self, step: str, runs: set[str]) -> bool:
+        """Whether a new run of the step is FINISHED."""
+        return any(
+            run.info.run_id not in runs and run.data.tags.get(tracking.STEP) == step and run.info.status == "FINISHED"
+            for run in self._runs()
+        )
+
+    def is_registered(self, before: set[str]) -> bool:
+        """Whether there is a new version."""
+        return any(version not in before for version in self._versions())
+
+    def is_promoted(self, before: set[str]) -> bool:
+        """Whether the champion is a new version."""
+        return self._champion() not in (None, *before)
+
+    def _is_whole(self) -> None:
+        found = whole(self.store)
+        require(not found, "; ".join(found))
+
+    def _runs(self) -> list[Run]:
+        client = self.store.client
+        return [*client.search_runs([one.experiment_id for one in client.search_experiments()])]
+
+    def _versions(self) -> list[str]:
+        return [str(one.version) for one in versions.versions_of(DEFAULT_NAME)]
+
+    def _champion(self) -> str | None:
+        found = versions.with_alias(versions.versions_of(DEFAULT_NAME), tracking.CHAMPION)
+        return None if found is None else str(found.version)
+
+    def _start(self) -> subprocess.Popen[str]:
+        environment = {**self.store.environment, "TMPDIR": str(self.scratch)}
+        return commands.start("main", PARAMETERS, environment, self.store.folder)
+
+
+BORDERS: Mapping[str, Callable[[Training, set[str], set[str]], bool]] = {
+    "ingest is over": lambda one, runs, _: one.step_is_over("ingest", runs),
+    "train is over": lambda one, runs, _: one.step_is_over("train", runs),
+    "evaluate is over": lambda one, runs, _: one.step_is_over("evaluate", runs),
+    "its version is registered": lambda one, _, before: one.is_registered(before),
+    "its version is the champion": lambda one, _, before: one.is_promoted(before),
+}
