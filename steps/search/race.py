@@ -30,7 +30,7 @@ from steps.search.table import Split, Table
 
 PREPARE_LIMIT_S = 60.0  # for PyCaret's set-up where learners that need it were named, on a busy machine
 PREPARE_SHARE = 0.5  # of the time left, otherwise: candidates that need none of it should not have to stand back
-ALONE_FIRST = 3  # candidates before the first preparation where one worker does everything
+ALONE_FIRST, BASES_FIRST = 3, 5  # candidates before it where one worker does everything; where stacks are to come
 OVERTIME = 2.0  # times what a candidate may take it is ended: a single round can take longer than all that is left
 NO_LIMIT_S = 24 * 3600.0  # for a candidate where their number is given
 LIGHT_CELLS = 100_000  # of the table, a second of budget: larger ones leave no time for PyCaret's preprocessing
@@ -241,7 +241,8 @@ class Search:
         while len(pool.jobs) < pool.size:
             left = None if deadline is None else deadline - time.monotonic()
             limit_s = NO_LIMIT_S if left is None else left
-            before = 0 if self.plan.candidates else ALONE_FIRST if pool.size == 1 else 1
+            alone = BASES_FIRST if schedule.stacks else ALONE_FIRST
+            before = 0 if self.plan.candidates else alone if pool.size == 1 else 1
             if unprepared and (schedule.given >= before or NATIVE not in map(variant_of, self.plan.models)):
                 named = not self.plan.blend
                 patience_s = max(limit_s, PREPARE_LIMIT_S) if named else limit_s * PREPARE_SHARE
