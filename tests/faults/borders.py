@@ -65,10 +65,10 @@ class Training:
         require(self._champion() in (champion, *new), "the champion is gone")
         return "a version more" if new else "no version"
 
-    def step_is_over(self, step: str, runs: set[str]) -> bool:
-        """Whether a new run of the step is FINISHED."""
+    def step_is(self, status: str, step: str, runs: set[str]) -> bool:
+        """Whether a new run of the step has this status."""
         return any(
-            run.info.run_id not in runs and run.data.tags.get(tracking.STEP) == step and run.info.status == "FINISHED"
+            run.info.run_id not in runs and run.data.tags.get(tracking.STEP) == step and run.info.status == status
             for run in self._runs()
         )
 
@@ -101,9 +101,9 @@ class Training:
 
 
 BORDERS: Mapping[str, Callable[[Training, set[str], set[str]], bool]] = {
-    "ingest is over": lambda one, runs, _: one.step_is_over("ingest", runs),
-    "train is over": lambda one, runs, _: one.step_is_over("train", runs),
-    "evaluate is over": lambda one, runs, _: one.step_is_over("evaluate", runs),
+    "train has begun": lambda one, runs, _: one.step_is("RUNNING", "train", runs),
+    "train is over": lambda one, runs, _: one.step_is("FINISHED", "train", runs),
+    "evaluate is over": lambda one, runs, _: one.step_is("FINISHED", "evaluate", runs),
     "its version is registered": lambda one, _, before: one.is_registered(before),
     "its version is the champion": lambda one, _, before: one.is_promoted(before),
 }
