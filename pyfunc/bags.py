@@ -147,7 +147,7 @@ class Bag(BaseEstimator, ClassifierMixin):
         return None if rate is None else float(rate)
 
     def _pace(self, matrix: Matrix, y: np.ndarray[Any, Any], splits: Sequence[Split], end: float) -> float:
-        """Raise the learning rate, and thin the rows, until the growth can be expected to end in time.
+        """Raise the learning rate or take trees away, and thin the rows, until growth can be expected to end in time.
 
         Returns:
             Seconds to keep for the answers when all have grown.

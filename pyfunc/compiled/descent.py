@@ -47,7 +47,7 @@ class Descent:
         inner = np.maximum(np.diff(forest.nodes), 1)  # a tree of one leaf has a node all the same
         starts = np.cumsum([0, *np.where(is_left, inner, 0)])
         self._trees = (
-            *places.arrays(),
+            *places.arrays,
             *_nodes(forest, places.asked, is_left, starts),
             filled(starts[order], lanes.TOGETHER),
             filled(inner[order] - 1, lanes.TOGETHER),

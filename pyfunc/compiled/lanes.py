@@ -337,7 +337,12 @@ def descend(  # one call for a row: each costs more than a tree
 ):  # fmt: skip
     """The same for trees that ask for the places of cells (`pyfunc.compiled.places`)."""
     places = np.zeros(len(features) + 1, U)
-    _find(row, features, kinds, bounds, bound_starts, words, word_starts, places)
+    for at in range(len(features)):
+        cell, kind = row[features[at]], kinds[at]
+        if kind in (CODE, SET):
+            places[at] = _of_code(cell, kind, words[word_starts[at] : word_starts[at + 1]])
+        else:
+            places[at] = _of_number(cell, kind, bounds, bound_starts[at], bound_starts[at + 1])
     found = np.empty(len(order) + len(level_trees))
     _down(places, compared, packed, starts, last, depths, order, leaves, values, found)
     _down_levels(
@@ -347,30 +352,43 @@ def descend(  # one call for a row: each costs more than a tree
         out[tree % out.shape[0]] += found[tree]
 
 
-@njit
-def _find(row, features, kinds, bounds, bound_starts, words, word_starts, places):
-    """The places (n_columns,) of a row's cells."""
+def find(matrix, features, kinds, bounds, bound_starts, words, word_starts, out):
+    """The places (n_columns, n_rows) of a matrix (n_rows, n_features)."""
     for at in range(len(features)):
-        cell, kind = row[features[at]], kinds[at]
-        low, high = bound_starts[at], bound_starts[at + 1]
-        if kind == CODE:
-            places[at] = U(cell) if cell >= 0 and cell < MOST_CODES else IN_WORD
-        elif kind == SET:
-            first, is_in = word_starts[at], False
-            if cell >= 0 and cell < (word_starts[at + 1] - first) * WORD:
-                is_in = (words[first + np.int64(cell) // WORD] >> (np.int64(cell) % WORD)) & 1 == 1
-            places[at] = ZERO if is_in else ONE
-        elif np.isnan(cell) and kind != AS_ZERO:
-            places[at] = ZERO if kind == GAPS_LEFT else U(high - low)
+        kind, feature = kinds[at], features[at]
+        if kind in (CODE, SET):
+            listed = words[word_starts[at] : word_starts[at + 1]]
+            for row in range(len(matrix)):
+                out[at, row] = _of_code(matrix[row, feature], kind, listed)
         else:
-            looked_for, begin = 0.0 if np.isnan(cell) else cell, low
-            while low < high:
-                middle = (low + high) // 2
-                if bounds[middle] < looked_for:
-                    low = middle + 1
-                else:
-                    high = middle
-            places[at] = U(low - begin)
+            for row in range(len(matrix)):
+                out[at, row] = _of_number(matrix[row, feature], kind, bounds, bound_starts[at], bound_starts[at + 1])
+
+
+@njit
+def _of_code(cell, kind, words):
+    """A code, or whether it is outside a set."""
+    if kind == CODE:
+        return U(cell) if cell >= 0 and cell < MOST_CODES else IN_WORD
+    is_in = False
+    if cell >= 0 and cell < len(words) * WORD:
+        is_in = (words[np.int64(cell) // WORD] >> (np.int64(cell) % WORD)) & 1 == 1
+    return ZERO if is_in else ONE
+
+
+@njit
+def _of_number(cell, kind, bounds, first, end):
+    """How many bounds are less, or what a gap is. Halves are chosen without a branch: which one cannot be guessed."""
+    if np.isnan(cell):
+        if kind != AS_ZERO:
+            return ZERO if kind == GAPS_LEFT else U(end - first)
+        cell = 0.0
+    begin, left = first, end - first
+    while left > 1:
+        half = left >> 1
+        begin += half if bounds[begin + half - 1] < cell else 0
+        left -= half
+    return U(begin - first + (1 if left > 0 and bounds[begin] < cell else 0))
 
 
 @njit

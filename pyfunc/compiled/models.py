@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -124,16 +125,15 @@ class Bag:
 
     def score(self, matrix: Floats, said: Said | None = None) -> Floats:
         """Probabilities (n_rows, n_classes)."""
-        if said is not None and id(self) in said:
-            return said[id(self)]
+        return _once(said, self, self._score, matrix)
+
+    def _score(self, matrix: Floats) -> Floats:
+        """Where it was not asked before."""
         sums = self._sums(matrix).reshape(len(matrix), self.members, self.outputs)
         total = self._probabilities(sums[:, 0])
         for member in range(1, self.members):
             total = total + self._probabilities(sums[:, member])
-        total = total / self.members
-        if said is not None:
-            said[id(self)] = total
-        return total
+        return total / self.members
 
     def _sums(self, matrix: Floats) -> Floats:
         """Outputs of the trees (n_rows, n_members * n_outputs)."""
@@ -153,11 +153,7 @@ class Bag:
 
     def score_row(self, row: Floats, said: Said | None = None) -> Floats:
         """The same for one row: all members at once."""
-        if said is None:
-            return self._score_row(row)
-        if id(self) not in said:
-            said[id(self)] = self._score_row(row)
-        return said[id(self)]
+        return _once(said, self, self._score_row, row)
 
     def _score_row(self, row: Floats) -> Floats:
         """Where it was not asked before."""
@@ -177,6 +173,15 @@ class Bag:
         if self.outputs == 1:
             said = np.hstack([self.trees - said, said])
         return elected(said, self.trees)
+
+
+def _once(said: Said | None, bag: Bag, answer: Callable[[Floats], Floats], asked: Floats) -> Floats:
+    """What a bag says of a matrix or a row, or has said before."""
+    if said is None:
+        return answer(asked)
+    if id(bag) not in said:
+        said[id(bag)] = answer(asked)
+    return said[id(bag)]
 
 
 @dataclass(frozen=True)

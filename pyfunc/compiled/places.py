@@ -46,17 +46,6 @@ class Column:
     bounds: Floats
     codes: int = 0
 
-    def places(self, values: Floats) -> np.ndarray[Any, np.dtype[np.uint16]]:
-        """16 bits for each value (n_rows,) of a column of codes: its code, or 1 outside the set."""
-        if self.kind == SET:
-            bits = [self.codes >> code & 1 for code in range(self.codes.bit_length())]
-            inside = np.array([*bits, 0], dtype=np.uint16)
-            known = (values >= 0) & (values < len(inside))
-            return (1 - inside[np.where(known, values, len(inside) - 1).astype(np.int64)]).astype(np.uint16)
-        assert self.kind == CODE
-        known = (values >= 0) & (values < MOST_CODES)
-        return np.where(known, values, MOST_CODES).astype(np.uint16)
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -107,6 +96,7 @@ class Places:
 
     Attributes:
         columns: that the rows are looked at in.
+        arrays: the same for machine code: features, kinds, bounds and where they begin, words of sets and the same.
         asked: by node.
         levels: the trees that ask level by level.
     """
@@ -115,10 +105,9 @@ class Places:
         self.columns: list[Column] = []
         column, bound = np.zeros(len(forest.feature), dtype=np.int64), np.zeros(len(forest.feature), dtype=np.uint64)
         bits = np.zeros(len(forest.feature), dtype=np.uint64)
-        self._add_numbers(forest, column, bound)
-        features, kinds, bounds, starts, *_ = self.arrays()
-        self._numbers = features, kinds, bounds, starts
-        self._add_codes(forest, column, bits)
+        self._numbers(forest, column, bound)
+        self._codes(forest, column, bits)
+        self.arrays = self._for_machine_code()
         kinds = np.array([column.kind for column in self.columns], dtype=np.int64)
         kind = np.where(kinds[column] == CODE, NOT_IN, GREATER).astype(np.uint8)
         self.asked = Asked(column, kind, bound, bits)
@@ -131,13 +120,11 @@ class Places:
             NoMachineError: Numba is not installed.
         """
         made = np.empty((len(self.columns), len(matrix)), dtype=np.uint16)
-        machine.compiled(_count, _smallest)(matrix, *self._numbers, made)  # they stand first
-        for at in range(len(self._numbers[0]), len(self.columns)):
-            made[at] = self.columns[at].places(matrix[:, self.columns[at].feature])
+        machine.compiled(machine.lanes().find, _smallest)(matrix, *self.arrays, made)
         return made
 
-    def arrays(self) -> tuple[np.ndarray[Any, Any], ...]:
-        """The columns for machine code: features, kinds, bounds and where they begin, words of sets and the same."""
+    def _for_machine_code(self) -> tuple[np.ndarray[Any, Any], ...]:
+        """See `arrays`."""
         words = [_words(column.codes) for column in self.columns]
         return (
             np.array([column.feature for column in self.columns], dtype=np.int64),
@@ -148,7 +135,7 @@ class Places:
             np.cumsum([0, *map(len, words)]),
         )
 
-    def _add_numbers(self, forest: Forest, column: Ints, bound: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
+    def _numbers(self, forest: Forest, column: Ints, bound: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
         """Columns of numbers, and what nodes ask of them: sorted once, not feature by feature."""
         nodes = np.flatnonzero(~forest.is_code)
         gaps = gaps_of(forest.decision[nodes])
@@ -167,7 +154,7 @@ class Places:
         made = zip(keys[starts].tolist(), bounds, strict=True)
         self.columns += [Column(key // GAPS, key % GAPS, values) for key, values in made]
 
-    def _add_codes(self, forest: Forest, column: Ints, bits: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
+    def _codes(self, forest: Forest, column: Ints, bits: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
         """Columns of codes, and what nodes ask of them."""
         sizes = np.diff(forest.sets)
         words = np.append(forest.words, 0).astype(np.uint64)
@@ -241,29 +228,7 @@ def _words(codes: int) -> list[int]:
     return [codes >> at & (2**WORD - 1) for at in range(0, codes.bit_length(), WORD)]
 
 
-def _count(matrix: Any, features: Any, kinds: Any, bounds: Any, starts: Any, out: Any) -> None:
-    """How many bounds are less than each number, (n_columns, n_rows), or what a gap is; compiled by Numba.
-
-    Halves are chosen without a branch: which one it is cannot be guessed.
-    """
-    for at in range(len(features)):
-        first, n_bounds = starts[at], starts[at + 1] - starts[at]
-        for row in range(len(matrix)):
-            value = matrix[row, features[at]]
-            if value != value:  # noqa: PLR0124 (NaN)
-                if kinds[at] != ZERO:
-                    out[at, row] = n_bounds if kinds[at] == RIGHT else 0
-                    continue
-                value = 0.0
-            begin, left = first, n_bounds
-            while left > 1:
-                half = left >> 1
-                begin += half if bounds[begin + half - 1] < value else 0
-                left -= half
-            out[at, row] = begin - first + (1 if bounds[begin] < value else 0)
-
-
 def _smallest() -> tuple[Any, ...]:
-    """Arguments of `_count` for no row."""
-    none = np.zeros(0, dtype=np.int64)
-    return np.zeros((0, 1)), none, none, np.zeros(0), np.zeros(1, dtype=np.int64), np.zeros((0, 0), dtype=np.uint16)
+    """Arguments of `lanes.find` for no row."""
+    none, ends = np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    return np.zeros((0, 1)), none, none, np.zeros(0), ends, none, ends, np.zeros((0, 0), dtype=np.uint16)

@@ -72,11 +72,11 @@ def bagged(
         drawn = random.integers(0, len(y), len(y))
         others = np.setdiff1d(rows, drawn, assume_unique=False)
         inside = right[:, drawn]
-        found = _leaning(_greedy(inside, sorted(pool, key=lambda at: _log_loss(inside[at]))), stacks)
+        ranked = sorted(pool, key=lambda at: _log_loss(inside[at]))
+        found = _leaning(_greedy(inside, ranked), stacks)
         total.update(found)
-        single = min(pool, key=lambda at: _log_loss(inside[at]))
         mixed = np.sum([weight * right[at, others] for at, weight in found.items()], axis=0)
-        won += _log_loss(mixed) < _log_loss(right[single, others])
+        won += _log_loss(mixed) < _log_loss(right[ranked[0], others])
     kept = dict(total.most_common(most))
     least = LEAST_BESIDE if any(at in stacks for at in kept) else LEAST_WEIGHT
     kept = {at: weight for at, weight in kept.items() if weight >= least * sum(kept.values())}

@@ -182,7 +182,7 @@ class Schedule:
         return left >= (QUICKER * min(took) if took else LEAST_S)
 
     def _is_time_to_stack(self, left: float | None) -> bool:
-        """Whether stacks are next: all together, as late as there is time for them, for what comes later is no base."""
+        """Whether stacks are next: as late as there is time, for what comes later is no base; then each in turn."""
         if left is None:
             return self.given >= STACK_AT * (self.plan.candidates or MOST)
         if any(one.spec.model == STACK for one in self.ended):

@@ -87,7 +87,7 @@ def main() -> None:
 
 def trial(store: Store, way: str, after_s: float, budget_s: float) -> Trial:
     """Start a training, end it after some seconds, and look at what is left."""
-    before = {run.info.run_id for run in _runs(store)}
+    before = {run.info.run_id for run in runs_of(store)}
     process = _start(store, budget_s)
     time.sleep(after_s)
     family = commands.tree(process.pid)
@@ -102,7 +102,7 @@ def trial(store: Store, way: str, after_s: float, budget_s: float) -> Trial:
         tracking.end_orphans()  # this and the next are the first things that any step does
         tracking.sweep(_scratch(store))
     faults += whole(store)
-    runs = [run for run in _runs(store) if run.info.run_id not in before]
+    runs = [run for run in runs_of(store) if run.info.run_id not in before]
     done = [run for run in runs if _step(run) == "candidate" and run.info.status == "FINISHED"]
     registered = len(store.client.search_model_versions(f"name='{DEFAULT_NAME}'"))
     left_bytes = _size(_scratch(store))
@@ -124,7 +124,7 @@ def _broken_runs(store: Store) -> Iterator[str]:
         "evaluate": (tracking.EVALUATION, tracking.REPORT, tracking.CARD),
         "ingest": (tracking.SCHEMA_FILE, tracking.CHECKS_FILE),
     }
-    for run in _runs(store):
+    for run in runs_of(store):
         name = f"{_step(run)} run {run.info.run_id}"
         if run.info.status in ("RUNNING", "SCHEDULED"):
             yield f"{name} is {run.info.status}"
@@ -227,7 +227,7 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _runs(store: Store) -> list[Run]:
+def runs_of(store: Store) -> list[Run]:
     """All runs."""
     return list(store.client.search_runs([one.experiment_id for one in store.client.search_experiments()]))
 
@@ -239,7 +239,7 @@ def _step(run: Run) -> str:
 
 def _open_steps(store: Store) -> str:
     """The steps at work, the innermost last."""
-    open_runs = [run for run in _runs(store) if run.info.status == "RUNNING"]
+    open_runs = [run for run in runs_of(store) if run.info.status == "RUNNING"]
     return " > ".join(_step(run) for run in sorted(open_runs, key=lambda run: run.info.start_time)) or "nothing open"
 
 

@@ -8,12 +8,10 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
-from mlflow.entities import Run
-
 from steps import tracking, versions
 from steps.promote import DEFAULT_NAME
 from tests.bench import commands
-from tests.bench.cancel import whole
+from tests.bench.cancel import runs_of, whole
 from tests.conftest import Store
 from tests.faults.trials import require
 
@@ -48,7 +46,7 @@ class Training:
         Returns:
             Whether a version of the killed training is there.
         """
-        runs = {run.info.run_id for run in self._runs()}
+        runs = {run.info.run_id for run in runs_of(self.store)}
         before = set(self._versions())
         champion = self._champion()
         process = self._start()
@@ -69,7 +67,7 @@ class Training:
         """Whether a new run of the step has this status."""
         return any(
             run.info.run_id not in runs and run.data.tags.get(tracking.STEP) == step and run.info.status == status
-            for run in self._runs()
+            for run in runs_of(self.store)
         )
 
     def is_registered(self, before: set[str]) -> bool:
@@ -83,10 +81,6 @@ class Training:
     def _is_whole(self) -> None:
         found = whole(self.store)
         require(not found, "; ".join(found))
-
-    def _runs(self) -> list[Run]:
-        client = self.store.client
-        return [*client.search_runs([one.experiment_id for one in client.search_experiments()])]
 
     def _versions(self) -> list[str]:
         return [str(one.version) for one in versions.versions_of(DEFAULT_NAME)]

@@ -72,8 +72,8 @@ def test_stacks_come_as_late_as_there_is_time_for_them():
     assert [first.model, schedule.next(LATE, READY).model] == [STACK, STACK]
 
 
-def test_stacks_come_by_their_share_of_the_budget_at_the_latest():
-    """Candidates of half a budget each: what is left would never be enough for another one."""
+def test_stacks_do_not_come_before_their_share_of_the_budget():
+    """Candidates of half a budget each: stacks could never be late enough, and are not the first for that."""
     schedule = Schedule(EVERYTHING, STACK_ROWS)
     for _ in range(4):
         schedule.tell(Ended(schedule.next(EVERYTHING.budget_s, READY), 0.5, 30.0))
