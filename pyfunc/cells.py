@@ -36,7 +36,8 @@ from pyfunc.spelling import ISO8601, PLAIN, Spelling, moments
 
 __all__ = [
     "DATE_TEXT", "EXACT_INTEGER", "INFINITE_TEXT", "LARGEST_NUMBER", "LEADING_ZERO", "MISSING_TOKENS", "NUMBER_TEXT",
-    "WHOLE_TEXT", "Converted", "Kind", "Spelling", "boolean_word", "convert", "objects", "text_of",
+    "UNSEEN", "WHOLE_TEXT", "Converted", "Kind", "Spelling", "boolean_word", "convert", "objects", "reader_of",
+    "text_of",
 ]  # fmt: skip
 
 UNSEEN = "unseen"  # no fault of the cell: what it means is for the schema's policy to say
@@ -89,6 +90,27 @@ def convert(
     return _texts(cells)
 
 
+def reader_of(kind: Kind, spelling: Spelling) -> Callable[[object], Any]:
+    """What reads one cell that is not missing, of a column of numbers, words, or times in ISO 8601.
+
+    Returns:
+        What a cell means: a float, a time without zone, or None for a word that means missing; the code of what is
+        wrong with it as a text, `UNSEEN` among them.
+    """
+    if kind is Kind.NUMBER:
+        missing_words = frozenset(spelling.missing_words)
+        return lambda cell: number_of(cell, spelling, missing_words)
+    if kind is Kind.DATETIME:
+        return lambda cell: moment_of(cell, spelling.timezone)
+    meaning = BOOLEAN_TEXT | {word.casefold(): float(at) for at, word in enumerate(spelling.words)}
+
+    def read(cell: object) -> float | str:
+        word = boolean_word(cell)
+        return meaning.get(word, UNSEEN) if word is not None else "not_a_boolean"
+
+    return read
+
+
 def objects(column: pd.Series) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """A column's cells as Python objects (n_rows,) and which of them are missing, empty text included."""
     values = column.astype(object).to_numpy()
@@ -120,8 +142,7 @@ def _numbers(column: pd.Series, spelling: Spelling, tokens: frozenset[str]) -> C
         result = np.full(len(values), np.nan)
         result[~missing] = fast
         return Converted(pd.Series(result))
-    words = frozenset(spelling.missing_words)
-    return _each(column, lambda cell: number_of(cell, spelling, words), tokens, np.float64)
+    return _each(column, reader_of(Kind.NUMBER, spelling), tokens, np.float64)
 
 
 def _plain_numbers(texts: Any) -> np.ndarray[Any, Any] | None:
@@ -154,13 +175,7 @@ def _booleans(column: pd.Series, spelling: Spelling, tokens: frozenset[str]) -> 
     """float64 with NaN for missing and unseen words."""
     if isinstance(column.dtype, np.dtype) and column.dtype.kind == "b":
         return Converted(column.astype(np.float64))
-    meaning = BOOLEAN_TEXT | {word.casefold(): float(at) for at, word in enumerate(spelling.words)}
-
-    def read(cell: object) -> float | str:
-        word = boolean_word(cell)
-        return meaning.get(word, UNSEEN) if word is not None else "not_a_boolean"
-
-    return _each(column, read, tokens, np.float64)
+    return _each(column, reader_of(Kind.BOOLEAN, spelling), tokens, np.float64)
 
 
 def _texts(column: pd.Series) -> Converted:
@@ -189,7 +204,7 @@ def _datetimes(column: pd.Series, spelling: Spelling, tokens: frozenset[str]) ->
         except pd.errors.OutOfBoundsDatetime:
             pass  # a year such as 9999: the rows are found one by one
     known = _known_moments(column, spelling)
-    read = _each(column, lambda cell: moment_of(cell, timezone), tokens, "datetime64[ns]", known)
+    read = _each(column, reader_of(Kind.DATETIME, spelling), tokens, "datetime64[ns]", known)
     if read.wrong or timezone is None:
         return read
     return Converted(read.values.dt.tz_localize("UTC"))  # noqa: PD011 (a field of ours)

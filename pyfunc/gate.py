@@ -21,7 +21,7 @@ from pyfunc.schema import InputSchema, Notice, hands_on, row_notice
 
 NOT_A_TIME = np.datetime64("NaT", "ns")
 FIRST_ROW = (1,)
-REFUSED = "refused"  # what this file does not take: the long way has words for it
+REFUSED = "refused"  # what is not seen at once: the reader looks at it
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,15 @@ class Gate:
             if name not in record:
                 return None
             code, cell = known.cell(record[name])
-            if code:
-                if code == REFUSED or (code == "unseen_category" and self._schema.unseen_category == "reject"):
+            if code == REFUSED:
+                looked = self._look(known, [record[name]])
+                if looked is None:
                     return None
+                cell = _first(looked[0])
+                noticed += looked[1]
+            elif code == "unseen_category" and self._schema.unseen_category == "reject":
+                return None
+            elif code:
                 noticed.append(row_notice(code, known.column, self._schema.unseen_category, 1, FIRST_ROW))
             made.append(cell)
         return made, noticed
@@ -129,13 +135,19 @@ class Gate:
         noticed = self._schema.extra_columns(names)
         for known in self._known:
             given = cells.get(known.column.name)
-            read = None if given is None else known.reader.read(given)
-            if read is None or (self._schema.unseen_category == "reject" and read.unseen.any()):
+            looked = None if given is None else self._look(known, given)
+            if looked is None:
                 return None
-            values, notices = known.look(read, self._schema)
-            made.append(values)
-            noticed += notices
+            made.append(looked[0])
+            noticed += looked[1]
         return made, noticed
+
+    def _look(self, known: _Known, given: Cells) -> tuple[Column, list[Notice]] | None:
+        """A column, and what is noticed in it; None where `enforce` has to look."""
+        read = known.reader.read(given)
+        if read is None or (self._schema.unseen_category == "reject" and read.unseen.any()):
+            return None
+        return known.look(read, self._schema)
 
 
 def _known(column: Described, schema: InputSchema) -> _Known:
@@ -153,6 +165,14 @@ def _known(column: Described, schema: InputSchema) -> _Known:
         words = {word: value for word, value in zip(said, meant, strict=True) if not np.isnan(value)}
         words |= {True: words["true"], False: words["false"]}
     return _Known(column, reader, low, high, words, hands_on(column, schema.unseen_category))
+
+
+def _first(column: Column) -> Cell:
+    """The cell of a column of one row."""
+    if isinstance(column, Coded):
+        return None if column.codes[0] == MISSING else column.texts[column.codes[0]]
+    cell: Cell = column[0] if column.dtype.kind == "M" else float(column[0])
+    return cell
 
 
 def _notice(code: str, column: Described, mask: Any, schema: InputSchema) -> Notice:

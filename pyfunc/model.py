@@ -21,9 +21,11 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
 from pyfunc import explaining, package
+from pyfunc.compiled.plan import Floats, Plan
 from pyfunc.enforced import cells_of, columns_of
 from pyfunc.errors import Problem, ProjectError, SchemaMismatchError
 from pyfunc.gate import Gate
+from pyfunc.plain import FEW
 from pyfunc.schema import InputSchema, Notice
 
 PACKAGE_ARTIFACT = "package"  # name of our folder among the model's artifacts
@@ -89,10 +91,32 @@ class Scorer:
         Raises:
             SchemaMismatchError: rows or threshold that do not fit.
         """
-        enforced, notices = self._enforced(frame, where, threshold)
-        answers = answers_of(self._scores(enforced), self.schema, self._cut(threshold))
+        scores, notices = self._scored(frame, where, threshold)
+        answers = answers_of(scores, self.schema, self._cut(threshold))
         answers.index = frame.index
         return answers, notices
+
+    def _scored(self, frame: pd.DataFrame, where: str, threshold: float | None) -> tuple[Floats, list[Notice]]:
+        """Probabilities (n_rows, n_classes), and what was noticed."""
+        plan = self.package.plan
+        if plan is not None and 0 < len(frame) <= FEW and not threshold_problems(self.schema, threshold):
+            found = self._scored_by_gate(plan, frame)
+            if found is not None:
+                return found
+        enforced, notices = self._enforced(frame, where, threshold)
+        return self._scores(enforced), notices
+
+    def _scored_by_gate(self, plan: Plan, frame: pd.DataFrame) -> tuple[Floats, list[Notice]] | None:
+        """The same of few rows, without what a frame costs a column; None where `enforce` has to look."""
+        names = [str(name) for name in frame.columns]
+        if len(set(names)) < len(names):
+            return None
+        cells = {name: frame.iloc[:, at].tolist() for at, name in enumerate(names)}
+        if len(frame) > 1:
+            rows = self.gate.columns(names, cells)
+            return None if rows is None else (plan.score(rows[0]), rows[1])
+        row = self.gate.row({name: cell for name, (cell,) in cells.items()})
+        return None if row is None else (plan.score_row(row[0])[np.newaxis], row[1])
 
     def answer_records(
         self, records: Sequence[Mapping[str, Any]], threshold: float | None = None

@@ -6,8 +6,9 @@ cell may be, `convert` itself reads. Where it finds a fault the answer is None: 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,10 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pyfunc import cells as reading
-from pyfunc.cells import Kind
+from pyfunc.cells import UNSEEN, Kind, reader_of, text_of
 from pyfunc.columns import MISSING, Coded, Column
 from pyfunc.scalars import EXACT_INTEGER
 from pyfunc.spelling import Spelling
+
+FEW = 64  # different cells that are read one by one before pandas has begun
+PLAIN_TYPES = {str, int, float, bool, type(None)}  # as JSON has them
 
 Cells: TypeAlias = Sequence[Any] | pa.Array  # of a column: Python's objects with None for a gap, or Arrow's
 Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
@@ -62,16 +66,14 @@ class Reader:
             cells = _unwrapped(cells)
         if self.kind is Kind.NUMBER:
             found = self._numbers(cells)
-            return _without_unseen(found, np.isnan(found)) if found is not None else self._by_frame(cells)
-        if self.kind is Kind.DATETIME:
-            return self._by_frame(cells)
-        coded = _coded(cells)
-        if coded is None:
-            return self._by_frame(cells)
-        codes, texts = coded
-        if self.kind is Kind.BOOLEAN:
-            return self._words(codes, texts)
-        return self._texts(codes, texts)
+            if found is not None:
+                return _without_unseen(found, np.isnan(found))
+        elif self.kind is not Kind.DATETIME:
+            coded = _coded(cells)
+            if coded is None:
+                return self._by_frame(cells)
+            return self._words(*coded) if self.kind is Kind.BOOLEAN else self._texts(*coded)
+        return self._one_by_one(cells) if self._are_few(cells) else self._by_frame(cells)
 
     def _numbers(self, cells: Cells) -> np.ndarray[Any, Any] | None:
         """float64 (n_rows,) where all of them are ordinary."""
@@ -90,15 +92,57 @@ class Reader:
 
     def _words(self, codes: Any, texts: Sequence[str]) -> Read | None:
         """Words of a boolean column: each different one is read once."""
-        read = reading.convert(pd.Series([*texts], dtype=object), self.kind, self.spelling, self.tokens)
-        if read.wrong:
+        meant = self._meant(texts)
+        if meant is None:
             return None
-        meant = read.values.to_numpy(dtype=np.float64)  # noqa: PD011 (a field of ours)
-        unseen = np.zeros(len(texts) + 1, dtype=bool)  # the last one is that of a gap
-        unseen[np.array(read.unseen, dtype=np.int64) - 1] = True
-        values = np.append(meant, np.nan)[codes]
-        strange = unseen[codes]
-        return Read(values, np.isnan(values) & ~strange, strange)
+        values, unseen = meant
+        strange = np.append(unseen, False)[codes]  # the last one is that of a gap
+        found = np.append(values, np.nan)[codes]
+        return Read(found, np.isnan(found) & ~strange, strange)
+
+    def _are_few(self, cells: Cells) -> bool:
+        """Whether these are read sooner one by one; times in a pattern of their own only pandas can read."""
+        if isinstance(cells, pa.Array) or len(cells) > FEW or self.spelling.format is not None:
+            return False
+        return set(map(type, cells)) <= PLAIN_TYPES
+
+    def _one_by_one(self, cells: Sequence[Any]) -> Read | None:
+        """Few numbers or times."""
+        meant = self._meant(cells)
+        if meant is None:
+            return None
+        values, unseen = meant
+        if self.kind is Kind.DATETIME:
+            moments = np.array([moment and moment.to_datetime64() for moment in values], dtype="datetime64[ns]")
+            return _without_unseen(moments, np.isnat(moments))
+        numbers = np.array(values, dtype=np.float64)
+        return Read(numbers, np.isnan(numbers) & ~unseen, unseen)
+
+    def _meant(self, cells: Sequence[Any]) -> tuple[list[Any], Mask] | None:
+        """What cells mean, nothing for gaps and what is unseen, and which are unseen; None where one does not fit."""
+        gap = None if self.kind is Kind.DATETIME else np.nan
+        found: list[Any] = []
+        unseen = np.zeros(len(cells), dtype=bool)
+        for at, cell in enumerate(cells):
+            said = None if self._is_missing(cell) else self._read_cell(cell)
+            if said == UNSEEN:
+                unseen[at] = True
+            elif isinstance(said, str):
+                return None
+            found.append(gap if said is None or said == UNSEEN else said)
+        return found, unseen
+
+    def _is_missing(self, cell: Any) -> bool:
+        """Whether it is a gap, or a text that means one."""
+        if isinstance(cell, str):
+            text = cell.strip()
+            return not text or text in self.tokens
+        return cell is None or cell != cell  # noqa: PLR0124 (NaN)
+
+    @cached_property
+    def _read_cell(self) -> Callable[[object], Any]:
+        """What `convert` reads a cell with."""
+        return reader_of(self.kind, self.spelling)
 
     def _texts(self, codes: Any, texts: Sequence[str]) -> Read | None:
         """Texts of a category or a text column."""
@@ -173,7 +217,7 @@ def _numbers_of(cells: pa.Array) -> np.ndarray[Any, Any] | None:
 
 
 def _coded(cells: Cells) -> tuple[Any, Sequence[str]] | None:
-    """Texts as codes (n_rows,) and the different ones; true and false as the texts that they mean; None for others."""
+    """Texts as codes (n_rows,) and the different ones; plain cells as the texts that they mean; None for others."""
     if isinstance(cells, pa.Array):
         if pa.types.is_boolean(cells.type) or pa.types.is_integer(cells.type):
             cells = cells.cast(pa.string())
@@ -183,10 +227,10 @@ def _coded(cells: Cells) -> tuple[Any, Sequence[str]] | None:
         codes = made.indices.fill_null(MISSING).to_numpy(zero_copy_only=False).astype(np.int64)
         return codes, made.dictionary.to_pylist()
     types = set(map(type, cells))
-    if not types <= {str, bool, type(None)}:
+    if not types <= PLAIN_TYPES:
         return None
-    if bool in types:
-        cells = [("true" if cell else "false") if type(cell) is bool else cell for cell in cells]
+    if not types <= {str, type(None)}:
+        cells = [None if cell is None or cell != cell else text_of(cell) for cell in cells]  # noqa: PLR0124 (NaN)
     texts = dict.fromkeys(cells)
     texts.pop(None, None)
     place: dict[Any, int] = {text: at for at, text in enumerate(texts)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from pyfunc.cells import Kind
 from pyfunc.compiled.extract import extract
-from pyfunc.errors import SchemaMismatchError
-from pyfunc.model import Scorer, answer_columns
+from pyfunc.enforced import columns_of
+from pyfunc.errors import Problem, SchemaMismatchError
+from pyfunc.model import Scorer, answer_columns, answers_of
 from pyfunc.package import Package
 from pyfunc.schema import InputSchema, Target
 from steps.data.stream import frame_of
@@ -60,7 +62,15 @@ def the_long_way(rows: list[dict], threshold: float | None = None, policy: str =
     """As `/predict` reads JSON: a frame of objects."""
     names = list(dict.fromkeys(name for each in rows for name in each))
     frame = pd.DataFrame({name: pd.Series([each.get(name) for each in rows], dtype=object) for name in names})
-    answers, notices = SCORERS[policy].answer(frame, "rows", threshold)
+    return by_enforce(frame, threshold, policy)
+
+
+def by_enforce(frame: pd.DataFrame, threshold: float | None = None, policy: str = "missing") -> tuple[list[dict], list]:
+    """What the specification makes of a frame, and what is answered to that."""
+    schema = SCORERS[policy].schema
+    enforced, notices = schema.enforce(frame, "rows")
+    scores = PLAN.score(columns_of(enforced, [column.kind for column in schema.columns]))
+    answers = answers_of(scores, schema, SCORERS[policy].package.threshold if threshold is None else threshold)
     return answers.to_dict("records"), notices
 
 
@@ -95,8 +105,7 @@ def test_batches_of_texts_are_answered_as_their_frame_is(rows, policy):
     found = SCORERS[policy].answer_batch(batch)
 
     if found is not None:
-        answers, notices = SCORERS[policy].answer(frame_of(batch), "rows")
-        same((found[0].to_pylist(), found[1]), (answers.to_dict("records"), notices))
+        same((found[0].to_pylist(), found[1]), by_enforce(frame_of(batch), policy=policy))
 
 
 def test_batches_of_types_are_answered_as_their_frame_is():
@@ -113,9 +122,8 @@ def test_batches_of_types_are_answered_as_their_frame_is():
 
     for policy in ("missing", "warn"):
         found = SCORERS[policy].answer_batch(batch)
-        answers, notices = SCORERS[policy].answer(frame_of(batch), "rows")
         assert found is not None
-        same((found[0].to_pylist(), found[1]), (answers.to_dict("records"), notices))
+        same((found[0].to_pylist(), found[1]), by_enforce(frame_of(batch), policy=policy))
     assert SCORERS["reject"].answer_batch(batch) is None
 
 
@@ -140,7 +148,9 @@ def test_ordinary_rows_are_taken(many):
     "change",
     [
         {"one": 1e9}, {"flag": "true"}, {"flag": "0"}, {"few": "unheard of"}, {"when": "2021-05-06"}, {"two": None},
-        {"when": "2021-05-06T07:08:09"}, {"many": None}, {"extra": 1}, {"extra": [1], "few": None},
+        {"when": "2021-05-06T07:08:09"}, {"many": None}, {"extra": 1}, {"extra": [1], "few": None}, {"one": "0.25"},
+        {"one": " 1e-1"}, {"two": "NA"}, {"few": 1}, {"few": 2.5}, {"many": True}, {"says": 7}, {"flag": 1.0},
+        {"flag": "perhaps"}, {"when": " 2021-05-06 "}, {"when": "NA"}, {"one": math.nan}, {"few": math.nan},
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("many", [1, 2])
@@ -167,6 +177,56 @@ def test_what_is_wrong_is_left_alone(change, many):
     rows = [{**ROW, **change}, ROW][:many]
 
     assert SCORER.answer_records(rows) is None
+
+
+TIMES = pd.to_datetime(["2021-05-06", None, "2022-01-01T01:02:03.123456789"], format="ISO8601")
+TYPED = {
+    "one": [0.5, None, -1e9], "two": np.array([1, 2, 3], np.int32), "three": np.array([0.1, np.nan, 3], np.float32),
+    "flag": [True, False, True], "few": pd.Categorical(["few 1", None, "unheard of"]), "many": ["many 3", " ", None],
+    "when": TIMES, "says": ["a", pd.NA, "Mrs B 12"],
+    "extra": [b"1", None, {}],
+}  # fmt: skip
+OTHERS = {
+    "one": pd.array([1, None, 3], "Int64"), "two": ["1", "2.5", "NA"], "flag": pd.array([True, None, False], "boolean"),
+    "few": np.array([1, 2, 3]), "many": pd.array(["many 1", None, "x"], "string[pyarrow]"),
+    "when": ["2021-05-06", "", "NA"], "says": np.array([1.5, np.nan, 2.0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["missing", "warn"])
+@pytest.mark.parametrize("columns", [TYPED, {**TYPED, **OTHERS}])
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(1, 2), slice(2, 3), slice(0, 3)])
+def test_frames_of_few_rows_are_answered_as_enforce_reads_them(rows, columns, policy):
+    """Whatever the types of their columns are; the answers keep the index."""
+    frame = pd.DataFrame(columns, index=["x", "y", "z"]).iloc[rows]
+    wanted = by_enforce(frame, policy=policy)
+
+    answers, notices = SCORERS[policy].answer(frame, "rows")
+
+    assert [*answers.index] == [*frame.index]
+    same((answers.to_dict("records"), notices), wanted)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(rows_of_anything(), min_size=1, max_size=4), st.sampled_from(POLICIES))
+def test_frames_of_anything_are_answered_or_refused_as_enforce_does(rows, policy):
+    """The same figures and notices, or the same problems."""
+    names = list(dict.fromkeys(name for each in rows for name in each))
+    frame = pd.DataFrame({name: pd.Series([each.get(name) for each in rows], dtype=object) for name in names})
+
+    def told(answer):
+        try:
+            return answer()
+        except SchemaMismatchError as error:
+            return error.problems
+
+    wanted = told(lambda: by_enforce(frame, policy=policy))
+    found = told(lambda: SCORERS[policy].answer(frame, "rows"))
+
+    if isinstance(wanted[0], Problem):
+        assert found == wanted
+    else:
+        same((found[0].to_dict("records"), found[1]), wanted)
 
 
 def test_absent_columns_and_bad_thresholds_are_left_to_those_who_name_them():
