@@ -48,6 +48,7 @@ def command(cli: click.Command) -> NoReturn:
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[screen.set_up(sys.stderr)])
     for noisy in ("alembic", "mlflow", "matplotlib", "fontTools", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # shows a statement with all its values
     end_with_starter()
     try:
         said = cli.main(standalone_mode=False)

@@ -1,7 +1,9 @@
-"""MLflow's store where it does not answer, or not to us: what that means, in one place for commands and server."""
+"""MLflow's stores where they do not answer, or not to us: what that means, in one place for commands and server."""
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from mlflow.exceptions import MlflowException
@@ -13,6 +15,10 @@ DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 READ_ONLY = ("readonly database", "read-only transaction")  # what SQLite and Postgres say
 REQUEST = "API request to"  # how MLflow begins to tell of a request that got no answer, or an error for one
 NO_ANSWER = "The registry does not answer."
+OF_FILES = "/mlflow-artifacts/"  # stands in the address where an MLflow server is asked for files
+CLOUDS = ("botocore", "boto3", "google", "azure", "requests")  # whose errors come from asking for files, no other way
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IS_FULL = ("database or disk is full", "No space left on device")  # what SQLite and Postgres say
 
 
 def trouble(error: MlflowException, what: str = NO_ANSWER) -> Problem | None:
@@ -52,13 +58,35 @@ def unreachable(what: str) -> Problem:
     return Problem("store_unreachable", what, "registry", "Check the tracking store that MLFLOW_TRACKING_URI names.")
 
 
+def no_files(what: str = "The artifact store does not answer, or does not let us.") -> Problem:
+    """The store of files does not give or take them."""
+    fix = "Check the artifact store of the experiment, and what its library needs to get in; then start again."
+    return Problem("artifacts_unreachable", what, "artifact store", fix)
+
+
 def trouble_of_step(error: BaseException) -> Problem | None:
-    """The same for what has ended a step; None also for a fault of MLflow's or ours that no request was made for."""
+    """The same for what has ended a step; None also for a fault of MLflow's or ours that no store has to do with."""
     what = "The tracking store does not answer."
-    if isinstance(error, OperationalError):
-        return read_only() if takes_no_writes(error) else unreachable(what)
+    for each in _causes(error):
+        if (isinstance(each, OSError) and each.errno in NO_ROOM) or any(words in str(each) for words in IS_FULL):
+            return Problem("disk_full", "There is no room to write to.", "disk", "Make room, and start again.")
+        if isinstance(each, OperationalError):
+            return read_only() if takes_no_writes(each) else unreachable(what)
+        if type(each).__module__.partition(".")[0] in CLOUDS:
+            return no_files()
     if not isinstance(error, MlflowException):
         return None
     found = trouble(error, what)
-    is_a_fault = found is not None and found.code == "store_unreachable" and not str(error).startswith(REQUEST)
-    return None if is_a_fault else found
+    if found is not None and found.code == "store_unreachable":
+        if not str(error).startswith(REQUEST):
+            return None
+        return no_files() if OF_FILES in str(error) else found
+    return found
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it was raised from, and so on."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)

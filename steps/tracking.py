@@ -33,6 +33,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_
 
 from pyfunc.errors import ModelUnavailableError, Problem, ProjectError
 from steps import owners, screen
+from steps.stores import trouble_of_step
 
 # Tags on runs
 STEP = "crisol.step"  # main ingest train candidate evaluate promote score serve
@@ -148,11 +149,24 @@ def step_run(step: str, name: str | None = None) -> Iterator[StepRun]:
         with screen.step(step):
             yield opened
     except BaseException as error:
-        problems, exit_code = _as_problems(error)
-        record_problems(opened.run_id, problems, exit_code)
-        mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
+        _end_as_failed(opened.run_id, error)
         raise
     mlflow.end_run()
+
+
+def _end_as_failed(run_id: str, error: BaseException) -> None:
+    """End the open run for what has ended its step, which stays the error whatever the store says to this.
+
+    A run left open would be ended as FINISHED by MLflow, at the end of the process.
+    """
+    try:
+        record_problems(run_id, *_as_problems(error))
+    except Exception as unheard:  # noqa: BLE001 (stores raise anything)
+        log.warning("run %s does not say why it failed (%s)", run_id, type(unheard).__name__)
+    try:
+        mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
+    except Exception as unheard:  # noqa: BLE001 (stores raise anything; whatever starts next ends the run)
+        log.warning("run %s could not be ended (%s)", run_id, type(unheard).__name__)
 
 
 def process_tags() -> dict[str, str]:
@@ -180,7 +194,10 @@ def record_problems(run_id: str, problems: tuple[Problem, ...], exit_code: int) 
     }
     for key, value in tags.items():
         client.set_tag(run_id, key, value[:MAX_TAG])
-    client.log_text(run_id, json.dumps([p.to_dict() for p in problems], indent=1, ensure_ascii=False), ERRORS)
+    try:
+        client.log_text(run_id, json.dumps([p.to_dict() for p in problems], indent=1, ensure_ascii=False), ERRORS)
+    except Exception as error:  # noqa: BLE001 (stores of files raise anything; the tags tell of the first)
+        log.warning("run %s has no %s (%s)", run_id, ERRORS, type(error).__name__)
 
 
 def problems_of(run: Run) -> list[dict[str, str]]:
@@ -332,6 +349,9 @@ def _as_problems(error: BaseException) -> tuple[tuple[Problem, ...], int]:
     """Problems and exit code for whatever ended a step."""
     if isinstance(error, ProjectError):
         return error.problems, REFUSED
+    problem = trouble_of_step(error)
+    if problem is not None:
+        return (problem,), REFUSED
     if isinstance(error, Exception):
         what = f"{type(error).__name__} in the program."
         return (Problem("bug", what, "program", "Please report it with the output of this run."),), BUG

@@ -182,7 +182,7 @@ def _fast_enough(
 
 
 def _log_candidate(run: StepRun, tried: Tried, plan: SearchPlan) -> Ranked:
-    """The run of one candidate: made when it has ended, so that it is never left RUNNING."""
+    """The run of one candidate, made when it has ended."""
     client = MlflowClient()
     outcome = tried.outcome
     tags = {
@@ -190,6 +190,7 @@ def _log_candidate(run: StepRun, tried: Tried, plan: SearchPlan) -> Ranked:
         MLFLOW_RUN_NAME: tried.name,
         tracking.STEP: "candidate",
         tracking.MODEL: tried.model,
+        **tracking.process_tags(),
         **{f"warnings.{kind}": str(count) for kind, count in outcome.warnings.items()},
     }
     logged = {"seconds": tried.seconds}
@@ -199,27 +200,34 @@ def _log_candidate(run: StepRun, tried: Tried, plan: SearchPlan) -> Ranked:
         logged |= {**_prefixed(outcome.figures), **spread, **sizes}
     created = client.create_run(run.experiment_id, start_time=tried.started_at_ms, tags=tags)
     run_id = created.info.run_id
-    metrics = [Metric(key, value, tried.ended_at_ms, 0) for key, value in logged.items() if np.isfinite(value)]
-    params = [
-        Param("model", tried.model),
-        *(Param(key, value[: tracking.MAX_PARAM]) for key, value in outcome.hyperparameters.items()),
-    ]
-    client.log_batch(run_id, metrics, params, [RunTag(tracking.METRIC, plan.metric)])
-    status = RunStatus.FINISHED
+    status = RunStatus.FAILED
+    try:
+        metrics = [Metric(key, value, tried.ended_at_ms, 0) for key, value in logged.items() if np.isfinite(value)]
+        params = [
+            Param("model", tried.model),
+            *(Param(key, value[: tracking.MAX_PARAM]) for key, value in outcome.hyperparameters.items()),
+        ]
+        client.log_batch(run_id, metrics, params, [RunTag(tracking.METRIC, plan.metric)])
+        status = _say_how_it_ended(client, run_id, tried)
+    finally:
+        client.set_terminated(run_id, RunStatus.to_string(status), end_time=tried.ended_at_ms)
+    return Ranked(tried, run_id)
+
+
+def _say_how_it_ended(client: MlflowClient, run_id: str, tried: Tried) -> RunStatus:
+    """Log a candidate's folds, or why it has none, and give the status of its run."""
     if tried.error == BEHIND:
-        status = RunStatus.KILLED
         client.set_tag(run_id, tracking.STOPPED, "The first folds were far behind those of the best candidate.")
-    elif tried.error:
-        status = RunStatus.FAILED
+        return RunStatus.KILLED
+    if tried.error:
         what, code = f"The candidate ended with: {tried.error}.", "candidate_failed"
         if tried.error == TIME_LIMIT:
             what, code = f"The budget cut the candidate off after {tried.seconds:.1f} s.", "candidate_cut_off"
         problem = Problem(code, what, tried.model, "Raise budget_s, or leave it out of models=.")
         tracking.record_problems(run_id, (problem,), tracking.BUG)
-    else:
-        client.log_text(run_id, outcome.folds.rename_axis("fold").to_csv(), tracking.FOLDS)
-    client.set_terminated(run_id, RunStatus.to_string(status), end_time=tried.ended_at_ms)
-    return Ranked(tried, run_id)
+        return RunStatus.FAILED
+    client.log_text(run_id, tried.outcome.folds.rename_axis("fold").to_csv(), tracking.FOLDS)
+    return RunStatus.FINISHED
 
 
 def _prefixed(found: Mapping[str, float]) -> dict[str, float]:

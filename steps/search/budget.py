@@ -23,7 +23,7 @@ import psutil
 
 from pyfunc.compiled.plan import processors
 from steps.search import workers
-from steps.search.outcome import TIME_LIMIT, Outcome
+from steps.search.outcome import NO_ROOM, TIME_LIMIT, Outcome
 
 PRELOADED = ["steps.search.experiment", "steps.search.workers", "lightgbm", "xgboost", "catboost"]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
@@ -153,7 +153,11 @@ class Pool:
                 return
 
     def _finish(self, job: Job, deadline: float) -> Finished | None:
-        """What became of a worker; None while it works within its limits."""
+        """What became of a worker; None while it works within its limits.
+
+        Raises:
+            OSError: it had no room to write to.
+        """
         error = None
         if job.process.is_alive():
             if time.monotonic() >= min(deadline, job.deadline):
@@ -165,6 +169,8 @@ class Pool:
             _end(job.process)
         job.process.join()
         self.jobs.remove(job)
+        if job.process.exitcode == NO_ROOM:
+            raise OSError(NO_ROOM, os.strerror(NO_ROOM), str(self.folder))
         if job.result.exists():
             outcome = pickle.loads(job.result.read_bytes())
         else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import pickle
 import shutil
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import parent_process
@@ -29,7 +31,7 @@ from pyfunc.compiled.plan import Plan
 from pyfunc.compiled.unfit import NotCompiledError
 from pyfunc.estimators import Blend, Calibrated, Recalibration
 from steps.search.attempts import attempt
-from steps.search.outcome import Outcome, write
+from steps.search.outcome import NO_ROOM, Outcome, write
 from steps.search.table import FRAME, TABLE, Table, read
 
 __all__ = [
@@ -132,7 +134,10 @@ def _plan_of(fitted: Any, folder: Path, table: Table, place: Path) -> Plan:
 
 
 def main(job: Callable[..., Outcome], folder: Path, result: Path, limit_s: float, arguments: tuple[Any, ...]) -> None:
-    """Body of a worker process: run one job and leave its `Outcome` in the file `result`."""
+    """Body of a worker process: run one job and leave its `Outcome` in the file `result`.
+
+    Ends with `NO_ROOM` where there is none to write to, which is no fault of the job's.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the trainer, which ends its workers
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -141,17 +146,29 @@ def main(job: Callable[..., Outcome], folder: Path, result: Path, limit_s: float
     os.dup2(2, 1)  # LightGBM writes to file descriptor 1
     os.chdir(folder)  # CatBoost and PyCaret write where they stand
     try:
+        outcome = _done(job, folder, arguments)
+        write(result, pickle.dumps(outcome))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit(NO_ROOM)
+
+
+def _done(job: Callable[..., Outcome], folder: Path, arguments: tuple[Any, ...]) -> Outcome:
+    """What comes of a job, be it that it failed."""
+    try:
         with threadpool_limits(1):
-            outcome = job(folder, *arguments)
-    except Exception as error:  # noqa: BLE001 (a learner's failure is a result; its message may quote cells)
+            return job(folder, *arguments)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
         log.warning(
             "%s failed with %s\n%s",
             job.__name__,
             type(error).__name__,
             "".join(traceback.format_tb(error.__traceback__)),
         )
-        outcome = Outcome(error=type(error).__name__)
-    write(result, pickle.dumps(outcome))
+        return Outcome(error=type(error).__name__)
 
 
 def _leave(folder: Path, file: str, pipeline: Any) -> Outcome:

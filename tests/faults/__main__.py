@@ -1,4 +1,4 @@
-"""A table of faults: `python -m tests.faults [--tries 20] [--only server,store,score,main] [--out FILE]`.
+"""A table of faults: `python -m tests.faults [--tries 20] [--only server,store,score,main,files,room] [--out FILE]`.
 
 Each fault is made on the real thing (a server with a champion, an MLflow server, `score` in a process of its own), as
 often as asked for. After each, nothing may be lost or half there, the champion has to answer as before, users have to
@@ -22,15 +22,19 @@ import numpy as np
 from tests.api.served import register
 from tests.conftest import Store
 from tests.faults import serving
+from tests.faults.artifacts import Refusing, behind_a_door, no_downloads
 from tests.faults.borders import BORDERS, Training
-from tests.faults.scoring import Scored, may_mount
+from tests.faults.scoring import Scored, may_mount, small_disk
 from tests.faults.trials import Fault
+
+DISK = 100_000_000  # bytes, for the store of twenty trainings
+WELL = "a version is registered, and all is whole"
 
 
 @click.command()
 @click.option("--tries", default=20, show_default=True, help="Of each fault.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--only", default="server,store,score,main", show_default=True, help="Parts.")
+@click.option("--only", default="server,store,score,main,files,room", show_default=True, help="Parts.")
 @click.option("--out", type=click.Path(path_type=Path))
 def main(tries: int, seed: int, only: str, out: Path | None) -> None:
     """Run the trials, and tell."""
@@ -114,6 +118,22 @@ def of_score(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]
         return [Fault(name, held).run(tries, trial) for (name, held), trial in trials.items()]
 
 
+def of_files(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]:
+    """A store of files that answers errors; before a server, and before trainings."""
+    with behind_a_door(opened(folder)) as (store, door):
+        with serving.answering(store, store.uri) as served:
+            down = Fault(
+                "the artifact store gives no files of a new champion",
+                "the old champion answers, the new one follows when it does",
+            ).run(tries, lambda: no_downloads(served, door))
+        store.client.delete_registered_model(serving.NAME)
+        refusing = Refusing(store, door, draw)
+        held = "`main` gives a reason; nothing is half there, the champion stays"
+        up = Fault("the artifact store takes no files from some file on", held).run(tries, refusing.trial)
+        last = Fault("none, after all of these", WELL).run(1, refusing.training.again)
+        return [down, up, last]
+
+
 def of_main(folder: Path, tries: int, _: np.random.Generator) -> list[Fault]:
     """A training, between its steps."""
     with opened(folder).active() as store:
@@ -123,11 +143,31 @@ def of_main(folder: Path, tries: int, _: np.random.Generator) -> list[Fault]:
             Fault(f"`main` is killed when {border}", held).run(tries, partial(training.killed_at, border))
             for border in BORDERS
         ]
-        last = Fault("none, after all of these", "a version is registered, and all is whole")
-        return [*found, last.run(1, training.again)]
+        return [*found, Fault("none, after all of these", WELL).run(1, training.again)]
 
 
-PARTS = {"server": of_a_server, "store": of_the_store, "score": of_score, "main": of_main}
+def of_room(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]:
+    """A training without room."""
+    held = "a reason; what stands in the store is whole, and a champion answers"
+    with opened(folder).active() as store:
+        training = Training(store)
+        training.again()
+        found = [Fault("the files of `main` may not grow", held).run(tries, partial(training.without_room, draw))]
+        found.append(Fault("none, after these", WELL).run(1, training.again))
+    if may_mount(folder / "small"):
+        with small_disk(folder / "disk", DISK) as disk, opened(disk / "store").active() as store:
+            training = Training(store, folder)
+            training.again()
+            full = partial(training.on_a_full_disk, draw)
+            found.append(Fault("the disk of `main` is full", held).run(tries, full))
+            found.append(Fault("none, after these", WELL).run(1, training.again))
+    return found
+
+
+PARTS = {
+    "server": of_a_server, "store": of_the_store, "score": of_score, "main": of_main, "files": of_files,
+    "room": of_room,
+}  # fmt: skip
 
 
 def page(faults: list[Fault], tries: int, only: str) -> str:

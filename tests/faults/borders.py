@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
 
 from steps import tracking, versions
 from steps.promote import DEFAULT_NAME
@@ -17,6 +23,8 @@ from tests.faults.trials import require
 
 PARAMETERS = {"models": "lr", "candidates": "2", "promote": "always"}
 PATIENCE_S, LOOK_S = 180.0, 0.01
+ROOM, LITTLE = 40_000, 300_000  # bytes; a training of the sample needs more in its store's file, and in all
+CODE = re.compile(r"refused \[([a-z_]+)\]")
 
 
 class Training:
@@ -24,10 +32,11 @@ class Training:
 
     Args:
         store: an empty one, and the one that MLflow is set to.
+        said: where what it says is written; the store's folder when None.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, said: Path | None = None) -> None:
+        self.store, self.said = store, said or store.folder
         self.scratch = store.folder / "tmp"
         self.scratch.mkdir()
         self.again()
@@ -39,6 +48,52 @@ class Training:
         self._is_whole()
         require(len(self._versions()) == before + 1, "a training that nobody disturbs registered no version")
         return "a version more"
+
+    def without_room(self, draw: np.random.Generator) -> str:
+        """One whose files may not grow beyond a size that the store's own will soon have."""
+        size = (self.store.folder / "mlflow.db").stat().st_size
+        limit = size + int(draw.integers(ROOM))
+        return self.refused(lambda process: resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, limit)))
+
+    def on_a_full_disk(self, draw: np.random.Generator) -> str:
+        """One whose store is on a disk with little room left, which is made again afterwards."""
+        filler = self.store.folder / "filler"
+        left = shutil.disk_usage(self.store.folder).free - int(draw.integers(LITTLE))
+        with filler.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, left)
+        try:
+            return self.refused(lambda _: None, filler.unlink)
+        finally:
+            filler.unlink(missing_ok=True)
+
+    def refused(
+        self,
+        hinder: Callable[[subprocess.Popen[str]], object] = lambda _: None,
+        mend: Callable[[], object] = lambda: None,
+    ) -> str:
+        """One that cannot succeed: it ends with a reason, all is whole, and the champion of before is one still.
+
+        Args:
+            hinder: what is done to its process as soon as it is there.
+            mend: what is done when it has ended.
+
+        Returns:
+            The codes of the problems that users are shown.
+        """
+        champion = self._champion()
+        process = self._start()
+        hinder(process)
+        code = process.wait()
+        mend()
+        require(code != 0, "it took no notice")
+        told = (self.said / "stderr.txt").read_text()
+        require("Traceback" not in told, "a stack trace")
+        codes = sorted({*CODE.findall(told)})
+        require(codes, "no reason")
+        tracking.end_orphans()  # what any step does first: a full store could not be told that a run has failed
+        self._is_whole()
+        require(self._champion() == champion, "the champion is gone")
+        return ", ".join(codes)
 
     def killed_at(self, border: str) -> str:
         """SIGKILL to all its processes at a border; then everything is whole, and the champion of before is one still.
@@ -91,7 +146,7 @@ class Training:
 
     def _start(self) -> subprocess.Popen[str]:
         environment = {**self.store.environment, "TMPDIR": str(self.scratch)}
-        return commands.start("main", PARAMETERS, environment, self.store.folder)
+        return commands.start("main", PARAMETERS, environment, self.said)
 
 
 BORDERS: Mapping[str, Callable[[Training, set[str], set[str]], bool]] = {

@@ -99,7 +99,7 @@ class Scored:
 
     def full(self) -> str:
         """The disk of the output is full: ENOSPC."""
-        with full_disk(self.folder.parent / "small") as disk:
+        with small_disk(self.folder.parent / "small") as disk:
             told = self._refused(self.start(out=disk / "answers.csv"), disk / "answers.csv")
             require(not [*disk.iterdir()], "left behind on the full disk")
         return told
@@ -121,20 +121,20 @@ class Scored:
 
 
 @contextmanager
-def full_disk(place: Path) -> Iterator[Path]:
-    """A disk of two megabytes in memory; it takes the right to mount."""
+def small_disk(place: Path, size: int = LIMIT) -> Iterator[Path]:
+    """A disk of so many bytes in memory; it takes the right to mount."""
     place.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={LIMIT}", "tmpfs", str(place)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
     try:
         yield place
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        subprocess.run(["umount", "--lazy", str(place)], check=True)  # MLflow keeps its database open
 
 
 def may_mount(place: Path) -> bool:
     """Whether this process may."""
     try:
-        with full_disk(place):
+        with small_disk(place):
             return True
     except (OSError, subprocess.CalledProcessError):
         return False

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
+import requests
+from botocore.exceptions import BotoCoreError
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INTERNAL_ERROR,
@@ -14,6 +18,13 @@ from mlflow.protos.databricks_pb2 import (
 from sqlalchemy.exc import OperationalError
 
 from steps.stores import trouble, trouble_of_step
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    """An error that was raised from another."""
+    error.__cause__ = cause
+    return error
+
 
 NO_ANSWER = "API request to http://host failed with exception"
 
@@ -47,6 +58,22 @@ def test_trouble(code, expected):
         (ValueError("a"), None),
         (OperationalError("insert", {}, Exception("attempt to write a readonly database")), "store_read_only"),
         (MlflowException("cannot execute INSERT in a read-only transaction"), "store_read_only"),
+        (
+            MlflowException("API request to http://host/api/2.0/mlflow-artifacts/artifacts/1 failed"),
+            "artifacts_unreachable",
+        ),
+        (requests.exceptions.HTTPError("503 Server Error: Slow Down"), "artifacts_unreachable"),
+        (caused(MlflowException("failed"), BotoCoreError()), "artifacts_unreachable"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        (
+            caused(MlflowException("a"), OperationalError("insert", {}, Exception("database or disk is full"))),
+            "disk_full",
+        ),
+        (
+            caused(MlflowException("a"), OperationalError("insert", {}, Exception("disk I/O error"))),
+            "store_unreachable",
+        ),
+        (OSError(errno.ENOENT, "No such file"), None),
     ],
 )
 def test_what_has_ended_a_step(error, expected):

@@ -46,6 +46,29 @@ def test_a_bug_never_puts_its_message_on_the_run(store):
     assert "secret" not in str(tags)
 
 
+@pytest.mark.parametrize("gone", ["log_text", "set_tag"])
+def test_a_failed_step_fails_also_where_the_store_does_not_take_its_reason(store, monkeypatch, gone):
+    """Inner and outer run end as FAILED, none as FINISHED by MLflow at the end, and the error is the step's own."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("503 Slow Down")
+
+    def refuse() -> None:
+        with tracking.step_run("main") as outer, tracking.step_run("train") as inner:
+            opened.extend([outer.run_id, inner.run_id])
+            monkeypatch.setattr(f"mlflow.tracking.MlflowClient.{gone}", broken)
+            raise TrainingRefusedError(*TWO_PROBLEMS)
+
+    opened: list[str] = []
+    with pytest.raises(TrainingRefusedError):
+        refuse()
+
+    assert mlflow.active_run() is None
+    ended = [store.client.get_run(run_id) for run_id in opened]
+    assert [each.info.status for each in ended] == ["FAILED", "FAILED"]
+    assert [tracking.ERROR_CODE in each.data.tags for each in ended] == 2 * [gone == "log_text"]
+
+
 def test_nested_steps_hang_under_the_open_one(store):
     """A step inside another is its child, and a refusal of the child fails both."""
     with pytest.raises(TrainingRefusedError), tracking.step_run("main") as parent, tracking.step_run("ingest") as child:

@@ -1,4 +1,5 @@
 import ctypes
+import errno
 import os
 import time
 from pathlib import Path
@@ -31,6 +32,11 @@ def gone(_: Path) -> Outcome:
     return Outcome()
 
 
+def cramped(_: Path) -> Outcome:
+    """A job that finds no room on the disk."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def run(folder: Path, job, limit_s: float = 60.0):
     """The one thing that a worker leaves."""
     with Pool(folder, 1) as pool:
@@ -47,6 +53,15 @@ def test_a_worker_hands_back_its_outcome(tmp_path):
     assert finished.outcome.pipeline_bytes == 7
     assert finished.key == ("quick",)
     assert finished.ended_at_ms >= finished.started_at_ms
+
+
+@pytest.mark.trains
+def test_a_worker_without_room_ends_the_search(tmp_path):
+    """That is the disk's fault, which no other candidate would be spared."""
+    with pytest.raises(OSError, match="No space left") as caught:
+        run(tmp_path, cramped)
+
+    assert caught.value.errno == errno.ENOSPC
 
 
 @pytest.mark.trains
