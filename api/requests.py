@@ -15,9 +15,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import measures
-from api.problems import TERSE, TooLargeError, bug_answer, problem_answer
+from api.problems import TERSE, NotReadyError, TooLargeError, bug_answer, problem_answer
 from pyfunc.errors import Problem, ProjectError
 from steps.settings import BYTES_PER_MIB
+from steps.stores import trouble_of_step
 
 SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 CLIENT_GONE = 499  # nginx's number for a client that has hung up
@@ -71,8 +72,10 @@ class Envelope:
         except ProjectError as error:
             answer = problem_answer(error, request_id)
         except Exception as error:  # noqa: BLE001 (the outermost frame: a bug is logged without the values in its text)
-            log.error("bug %s request_id=%s at %s", type(error).__name__, request_id, _places(error))  # noqa: TRY400
-            answer = bug_answer(request_id)
+            problem = trouble_of_step(error)
+            kind = "bug" if problem is None else problem.code
+            log.error("%s %s request_id=%s at %s", kind, type(error).__name__, request_id, _places(error))  # noqa: TRY400
+            answer = bug_answer(request_id) if problem is None else problem_answer(NotReadyError(problem), request_id)
         else:
             return
         if "status" not in sent:

@@ -52,7 +52,7 @@ def refusal(error: MlflowException, what: str = stores.NO_ANSWER) -> NotReadyErr
 async def answer(request: Request, error: Exception) -> Response:
     """What MLflow raises where nobody has thought of it."""
     assert isinstance(error, MlflowException)
-    problem = stores.trouble(error)
+    problem = stores.trouble_of_step(error) or stores.trouble(error)
     if problem is None:
         raise error
     return problem_answer(NotReadyError(problem), request.state.request_id)

@@ -16,7 +16,7 @@ READ_ONLY = ("readonly database", "read-only transaction")  # what SQLite and Po
 REQUEST = "API request to"  # how MLflow begins to tell of a request that got no answer, or an error for one
 NO_ANSWER = "The registry does not answer."
 OF_FILES = "/mlflow-artifacts/"  # stands in the address where an MLflow server is asked for files
-CLOUDS = ("botocore", "boto3", "google", "azure", "requests")  # whose errors come from asking for files, no other way
+CLOUDS = ("botocore.", "boto3.", "google.cloud", "google.api_core", "azure.", "requests.")  # where files are asked for
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 IS_FULL = ("database or disk is full", "No space left on device")  # what SQLite and Postgres say
 
@@ -72,7 +72,7 @@ def trouble_of_step(error: BaseException) -> Problem | None:
             return Problem("disk_full", "There is no room to write to.", "disk", "Make room, and start again.")
         if isinstance(each, OperationalError):
             return read_only() if takes_no_writes(each) else unreachable(what)
-        if type(each).__module__.partition(".")[0] in CLOUDS:
+        if type(each).__module__.startswith(CLOUDS):
             return no_files()
     if not isinstance(error, MlflowException):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import re
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 import httpx
 import mlflow
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from mlflow.exceptions import MlflowException
 
 from tests.api.served import server
 from tests.conftest import Store
@@ -57,6 +60,32 @@ def test_the_first_rows_are_shown_as_they_were_sent(client: httpx.Client, files:
         assert said["dataset_id"] == made["dataset_id"]
         assert [list(row) for row in said["rows"]] == [header] * 5
         assert [[cell or "" for cell in row.values()] for row in said["rows"]] == lines[:5]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        (MlflowException("API request to http://host/api/2.0/mlflow-artifacts/x failed"), "artifacts_unreachable"),
+        (EndpointConnectionError(endpoint_url="http://s3"), "artifacts_unreachable"),
+    ],
+)
+def test_files_that_cannot_be_kept_are_told(
+    client: httpx.Client, store: Store, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, error, code
+):
+    """503 and the reason, on the run too, which is FAILED; the same upload succeeds when it can."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.log_artifacts", fail)
+        answer = client.post("/upload", files=files, data={"target": "approved"})
+
+    assert (answer.status_code, answer.json()["problems"][0]["code"]) == (503, code)
+    (run,) = store.client.search_runs([each.experiment_id for each in store.client.search_experiments()])
+    assert (run.info.status, run.data.tags["error.code"]) == ("FAILED", code)
+    assert client.post("/upload", files=files, data={"target": "approved"}).status_code == 201
 
 
 def test_the_same_bytes_and_options_are_the_same_dataset(client: httpx.Client, files: dict[str, bytes]):
