@@ -1,6 +1,6 @@
-"""A table of faults: `python -m tests.faults [--tries 20] [--only server,store,score,main,files,room] [--out FILE]`.
+"""A table of faults: `python -m tests.faults [--tries 20] [--only server,store] [--out FILE]`.
 
-Each fault is made on the real thing (a server with a champion, an MLflow server, `score` in a process of its own), as
+Each fault is made on the real thing (a server with a champion, an MLflow server, a step in a process of its own), as
 often as asked for. After each, nothing may be lost or half there, the champion has to answer as before, users have to
 be told, and a second try has to succeed. Kills of servers and jobs are `tests.bench.kills`.
 """
@@ -24,6 +24,7 @@ from tests.conftest import Store
 from tests.faults import serving
 from tests.faults.artifacts import Refusing, behind_a_door, no_downloads
 from tests.faults.borders import BORDERS, Training
+from tests.faults.environments import Starts
 from tests.faults.scoring import Scored, may_mount, small_disk
 from tests.faults.trials import Fault
 
@@ -34,7 +35,7 @@ WELL = "a version is registered, and all is whole"
 @click.command()
 @click.option("--tries", default=20, show_default=True, help="Of each fault.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--only", default="server,store,score,main,files,room", show_default=True, help="Parts.")
+@click.option("--only", default="server,store,score,main,files,room,environment", show_default=True, help="Parts.")
 @click.option("--out", type=click.Path(path_type=Path))
 def main(tries: int, seed: int, only: str, out: Path | None) -> None:
     """Run the trials, and tell."""
@@ -164,9 +165,19 @@ def of_room(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]:
     return found
 
 
+def of_environments(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]:
+    """The first start of all."""
+    with opened(folder).active() as store:
+        store.client.search_experiments()  # makes the database
+        starts = Starts(store, folder)
+        held = "both succeed, and so does a third start"
+        return [Fault("two first starts of the environment at once", held).run(tries, lambda: starts.at_once(draw))]
+
+
 PARTS = {
     "server": of_a_server, "store": of_the_store, "score": of_score, "main": of_main, "files": of_files,
     "room": of_room,
+    "environment": of_environments,
 }  # fmt: skip
 
 
