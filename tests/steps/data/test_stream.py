@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 from functools import partial
@@ -20,6 +21,7 @@ from pyfunc.errors import FileRefusedError
 from steps.data import header, parquet_rows, stream
 from steps.data.readers import FileFormat, read
 from steps.data.stream import NotPlainError
+from steps.data.text_rows import TextRows
 
 bounded = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LIKE = [
@@ -251,3 +253,18 @@ def test_a_file_is_closed_wherever_reading_ended(tmp_path):
         next(iter(rows))
         assert rows.share is not None
         assert rows.share <= 1
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"a,b\n1,2\n1,2,3\n", b"a,b\n"])
+def test_nothing_of_a_file_outlives_its_reading(content):
+    """A server reads millions: what pyarrow holds must not hold the reader that holds it."""
+
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(each, TextRows) for each in gc.get_objects())
+
+    before = alive()
+    for _ in range(3):
+        outcome(streamed, content)
+
+    assert alive() == before
