@@ -22,10 +22,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from api import measures, store
-from api.problems import NoChampionError
+from api.problems import NoChampionError, NotReadyError
 from pyfunc.compiled import machine
 from pyfunc.errors import ArtifactMismatchError, ModelUnavailableError, Problem, ProjectError
 from pyfunc.model import Scorer
+from steps import stores
 from steps.tracking import CHAMPION
 from steps.versions import ABSENT
 
@@ -63,6 +64,7 @@ def load(name: str, version: str, run_id: str) -> Loaded:
 
     Raises:
         ArtifactMismatchError: it does not load, or does not answer its own input example.
+        NotReadyError: a store does not give its files.
     """
     before = list(sys.path)
     try:
@@ -76,6 +78,9 @@ def load(name: str, version: str, run_id: str) -> Loaded:
     except ProjectError:
         raise
     except Exception as error:
+        problem = stores.trouble_of_step(error)
+        if problem is not None:
+            raise NotReadyError(problem) from error
         # A model runs code of its own when it is read and may raise anything; whatever it is, this version is no use.
         what = f"Version {version} of '{name}' does not load ({type(error).__name__})."
         fix = "Train the model again, or promote another version."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
 from mlflow.exceptions import MlflowException
@@ -72,16 +72,23 @@ def trouble_of_step(error: BaseException) -> Problem | None:
             return Problem("disk_full", "There is no room to write to.", "disk", "Make room, and start again.")
         if isinstance(each, OperationalError):
             return read_only() if takes_no_writes(each) else unreachable(what)
-        if type(each).__module__.startswith(CLOUDS):
+        if type(each).__module__.startswith(CLOUDS) and not _is_absence(each):
             return no_files()
     if not isinstance(error, MlflowException):
         return None
+    if REQUEST in str(error) and OF_FILES in str(error):  # several files' failures are told in one text
+        return no_files()
     found = trouble(error, what)
-    if found is not None and found.code == "store_unreachable":
-        if not str(error).startswith(REQUEST):
-            return None
-        return no_files() if OF_FILES in str(error) else found
-    return found
+    is_a_fault = found is not None and found.code == "store_unreachable" and not str(error).startswith(REQUEST)
+    return None if is_a_fault else found
+
+
+def _is_absence(error: BaseException) -> bool:
+    """Whether a store has answered that there is no such file."""
+    said = getattr(error, "response", None)
+    if isinstance(said, Mapping):  # of botocore
+        said = said.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return getattr(said, "status_code", said) == HTTPStatus.NOT_FOUND
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

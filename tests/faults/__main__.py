@@ -35,7 +35,9 @@ WELL = "a version is registered, and all is whole"
 @click.command()
 @click.option("--tries", default=20, show_default=True, help="Of each fault.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--only", default="server,store,score,main,files,room,environment", show_default=True, help="Parts.")
+@click.option(
+    "--only", default="server,store,score,main,downloads,uploads,room,environment", show_default=True, help="Parts."
+)
 @click.option("--out", type=click.Path(path_type=Path))
 def main(tries: int, seed: int, only: str, out: Path | None) -> None:
     """Run the trials, and tell."""
@@ -119,20 +121,23 @@ def of_score(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]
         return [Fault(name, held).run(tries, trial) for (name, held), trial in trials.items()]
 
 
-def of_files(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]:
-    """A store of files that answers errors; before a server, and before trainings."""
+def of_downloads(folder: Path, tries: int, _: np.random.Generator) -> list[Fault]:
+    """A store of files that gives none for a while, before a server."""
+    with behind_a_door(opened(folder)) as (store, door), serving.answering(store, store.uri) as served:
+        fault = Fault(
+            "the artifact store gives no files of a new champion",
+            "the old champion answers, the new one follows by itself",
+        )
+        return [fault.run(tries, lambda: no_downloads(served, door))]
+
+
+def of_uploads(folder: Path, tries: int, draw: np.random.Generator) -> list[Fault]:
+    """A store of files that takes none from some file on, before trainings."""
     with behind_a_door(opened(folder)) as (store, door):
-        with serving.answering(store, store.uri) as served:
-            down = Fault(
-                "the artifact store gives no files of a new champion",
-                "the old champion answers, the new one follows when it does",
-            ).run(tries, lambda: no_downloads(served, door))
-        store.client.delete_registered_model(serving.NAME)
         refusing = Refusing(store, door, draw)
-        held = "`main` gives a reason; nothing is half there, the champion stays"
-        up = Fault("the artifact store takes no files from some file on", held).run(tries, refusing.trial)
-        last = Fault("none, after all of these", WELL).run(1, refusing.training.again)
-        return [down, up, last]
+        held = "a reason; nothing is half there, and the champion of before is one still"
+        fault = Fault("the artifact store takes no files from some file of `main` on", held)
+        return [fault.run(tries, refusing.trial), Fault("none, after these", WELL).run(1, refusing.training.again)]
 
 
 def of_main(folder: Path, tries: int, _: np.random.Generator) -> list[Fault]:
@@ -175,7 +180,8 @@ def of_environments(folder: Path, tries: int, draw: np.random.Generator) -> list
 
 
 PARTS = {
-    "server": of_a_server, "store": of_the_store, "score": of_score, "main": of_main, "files": of_files,
+    "server": of_a_server, "store": of_the_store, "score": of_score, "main": of_main,
+    "downloads": of_downloads, "uploads": of_uploads,
     "room": of_room,
     "environment": of_environments,
 }  # fmt: skip

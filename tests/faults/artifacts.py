@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import numpy as np
 
+from api.champion import RETRY_S
 from tests.api.served import register, until
 from tests.conftest import ARTIFACT_ROOT, Store
 from tests.faults import serving
@@ -140,5 +141,5 @@ def no_downloads(served: serving.Answers, door: Door) -> str:
     served.same()
     code = served.problem()
     door.open()
-    served.follows(version)
+    served.follows(version, 3 * RETRY_S)
     return code

@@ -65,9 +65,9 @@ class Answers:
         said = self.client.get("/ready")
         return "" if said.status_code == httpx.codes.OK else str(said.json()["problems"][0]["code"])
 
-    def follows(self, version: str) -> None:
+    def follows(self, version: str, patience_s: float = 30) -> None:
         """It comes to answer with a version, and with the same answer."""
-        until(lambda: self.client.post("/predict", json=[ROW]).headers.get(VERSION) == version)
+        until(lambda: self.client.post("/predict", json=[ROW]).headers.get(VERSION) == version, patience_s)
         self.same()
 
 

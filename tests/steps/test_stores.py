@@ -6,7 +6,7 @@ import errno
 
 import pytest
 import requests
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INTERNAL_ERROR,
@@ -24,6 +24,13 @@ def caused(error: Exception, cause: Exception) -> Exception:
     """An error that was raised from another."""
     error.__cause__ = cause
     return error
+
+
+def absent() -> requests.Response:
+    """An answer that there is no such file."""
+    made = requests.Response()
+    made.status_code = 404
+    return made
 
 
 NO_ANSWER = "API request to http://host failed with exception"
@@ -64,6 +71,16 @@ def test_trouble(code, expected):
         ),
         (requests.exceptions.HTTPError("503 Server Error: Slow Down"), "artifacts_unreachable"),
         (caused(MlflowException("failed"), BotoCoreError()), "artifacts_unreachable"),
+        (
+            MlflowException("2 failures: API request to http://host/api/2.0/mlflow-artifacts/1 failed"),
+            "artifacts_unreachable",
+        ),
+        (caused(MlflowException("a"), requests.exceptions.HTTPError("404", response=absent())), None),
+        (caused(MlflowException("a"), ClientError({"ResponseMetadata": {"HTTPStatusCode": 404}}, "get")), None),
+        (
+            caused(MlflowException("a"), ClientError({"ResponseMetadata": {"HTTPStatusCode": 503}}, "get")),
+            "artifacts_unreachable",
+        ),
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
         (
             caused(MlflowException("a"), OperationalError("insert", {}, Exception("database or disk is full"))),
