@@ -108,14 +108,17 @@ class Training:
         until = time.monotonic() + PATIENCE_S
         while not BORDERS[border](self, runs, before) and process.poll() is None and time.monotonic() < until:
             time.sleep(LOOK_S)
-        require(process.poll() is None, "it was over before it could be killed")
-        os.killpg(process.pid, signal.SIGKILL)
+        is_over = process.poll() is not None
+        if not is_over:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         tracking.end_orphans()  # this and the next are the first things that any step does
         tracking.sweep(self.scratch)
         self._is_whole()
         new = [version for version in self._versions() if version not in before]
         require(self._champion() in (champion, *new), "the champion is gone")
+        if is_over:
+            return "it was over before it could be killed"
         return "a version more" if new else "no version"
 
     def step_is(self, status: str, step: str, runs: set[str]) -> bool:
