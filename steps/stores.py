@@ -72,15 +72,12 @@ def trouble_of_step(error: BaseException) -> Problem | None:
             return Problem("disk_full", "There is no room to write to.", "disk", "Make room, and start again.")
         if isinstance(each, OperationalError):
             return read_only() if takes_no_writes(each) else unreachable(what)
+        if isinstance(each, MlflowException) and REQUEST in str(each):  # of several files it tells in one text
+            return no_files() if OF_FILES in str(each) else trouble(each, what)
         if type(each).__module__.startswith(CLOUDS) and not _is_absence(each):
             return no_files()
-    if not isinstance(error, MlflowException):
-        return None
-    if REQUEST in str(error) and OF_FILES in str(error):  # several files' failures are told in one text
-        return no_files()
-    found = trouble(error, what)
-    is_a_fault = found is not None and found.code == "store_unreachable" and not str(error).startswith(REQUEST)
-    return None if is_a_fault else found
+    found = trouble(error, what) if isinstance(error, MlflowException) else None
+    return None if found is not None and found.code == "store_unreachable" else found
 
 
 def _is_absence(error: BaseException) -> bool:
@@ -92,8 +89,8 @@ def _is_absence(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it was raised from, and so on."""
+    """An error, what it was raised from, and so on; MLflow's do not always say from what."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+        seen = seen.__cause__ or (seen.__context__ if isinstance(seen, MlflowException) else None)

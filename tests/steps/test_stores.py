@@ -81,6 +81,11 @@ def test_trouble(code, expected):
             caused(MlflowException("a"), ClientError({"ResponseMetadata": {"HTTPStatusCode": 503}}, "get")),
             "artifacts_unreachable",
         ),
+        (
+            caused(MlflowException(f"{NO_ANSWER} a"), requests.exceptions.ConnectionError("refused")),
+            "store_unreachable",
+        ),
+        (caused(RuntimeError("a"), MlflowException(f"{NO_ANSWER} a")), "store_unreachable"),
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
         (
             caused(MlflowException("a"), OperationalError("insert", {}, Exception("database or disk is full"))),
