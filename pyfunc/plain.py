@@ -1,7 +1,8 @@
 """One column of any source as a plain array, without a frame: what of it training has not seen, and nothing decided.
 
-`pyfunc.cells.convert` is the specification. Here numbers, texts, words and codes are read as arrays; whatever else a
-cell may be, `convert` itself reads. Where it finds a fault the answer is None: refusals are for the schema to word.
+`pyfunc.cells.convert` is the specification. Here numbers, texts, words and codes are read as arrays, and few others one
+by one, with what `convert` reads them with; whatever else a cell may be, `convert` itself reads. Where it finds a fault
+the answer is None: refusals are for the schema to word.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pyfunc.columns import MISSING, Coded, Column
 from pyfunc.scalars import EXACT_INTEGER
 from pyfunc.spelling import Spelling
 
-FEW = 64  # different cells that are read one by one before pandas has begun
+FEW = 64  # cells that are read one by one before pandas has begun
 PLAIN_TYPES = {str, int, float, bool, type(None)}  # as JSON has them
 
 Cells: TypeAlias = Sequence[Any] | pa.Array  # of a column: Python's objects with None for a gap, or Arrow's
@@ -97,7 +98,7 @@ class Reader:
             return None
         values, unseen = meant
         strange = np.append(unseen, False)[codes]  # the last one is that of a gap
-        found = np.append(values, np.nan)[codes]
+        found = np.array([*values, None], dtype=np.float64)[codes]
         return Read(found, np.isnan(found) & ~strange, strange)
 
     def _are_few(self, cells: Cells) -> bool:
@@ -119,25 +120,18 @@ class Reader:
         return Read(numbers, np.isnan(numbers) & ~unseen, unseen)
 
     def _meant(self, cells: Sequence[Any]) -> tuple[list[Any], Mask] | None:
-        """What cells mean, nothing for gaps and what is unseen, and which are unseen; None where one does not fit."""
-        gap = None if self.kind is Kind.DATETIME else np.nan
-        found: list[Any] = []
-        unseen = np.zeros(len(cells), dtype=bool)
-        for at, cell in enumerate(cells):
-            said = None if self._is_missing(cell) else self._read_cell(cell)
-            if said == UNSEEN:
-                unseen[at] = True
-            elif isinstance(said, str):
-                return None
-            found.append(gap if said is None or said == UNSEEN else said)
-        return found, unseen
+        """What cells mean, None for gaps and what is unseen, and which are unseen; None where one does not fit."""
+        said = [None if self._is_missing(cell) else self._read_cell(cell) for cell in cells]
+        unseen = np.array([isinstance(each, str) and each == UNSEEN for each in said], dtype=bool)
+        found = [None if is_unseen else each for each, is_unseen in zip(said, unseen, strict=True)]
+        return None if any(isinstance(each, str) for each in found) else (found, unseen)
 
     def _is_missing(self, cell: Any) -> bool:
         """Whether it is a gap, or a text that means one."""
         if isinstance(cell, str):
             text = cell.strip()
             return not text or text in self.tokens
-        return cell is None or cell != cell  # noqa: PLR0124 (NaN)
+        return _is_gap(cell)
 
     @cached_property
     def _read_cell(self) -> Callable[[object], Any]:
@@ -186,6 +180,11 @@ def is_writable(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
+def _is_gap(cell: Any) -> bool:
+    """Whether a plain cell is none."""
+    return cell is None or cell != cell  # noqa: PLR0124 (NaN)
+
+
 def _unwrapped(cells: pa.Array) -> pa.Array:
     """Texts in the one form that is looked at, whatever Arrow holds them in."""
     if pa.types.is_dictionary(cells.type):
@@ -230,7 +229,7 @@ def _coded(cells: Cells) -> tuple[Any, Sequence[str]] | None:
     if not types <= PLAIN_TYPES:
         return None
     if not types <= {str, type(None)}:
-        cells = [None if cell is None or cell != cell else text_of(cell) for cell in cells]  # noqa: PLR0124 (NaN)
+        cells = [None if _is_gap(cell) else text_of(cell) for cell in cells]
     texts = dict.fromkeys(cells)
     texts.pop(None, None)
     place: dict[Any, int] = {text: at for at, text in enumerate(texts)}

@@ -16,7 +16,7 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==[^\s;]+ \\$", re.MULTILINE)  # those for 
 MADE_BY_MLFLOW = re.compile(r"mlflow-[0-9a-f]{40}")
 FILLED_WITHIN_S = 900.0  # of its making; later than that nobody is filling it any more
 LOOK_S = 1.0
-REFUSED = 3
+REFUSED = 3  # as `tracking.REFUSED`
 
 
 def wait_until_complete(

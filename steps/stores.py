@@ -58,8 +58,9 @@ def unreachable(what: str) -> Problem:
     return Problem("store_unreachable", what, "registry", "Check the tracking store that MLFLOW_TRACKING_URI names.")
 
 
-def no_files(what: str = "The artifact store does not answer, or does not let us.") -> Problem:
+def no_files() -> Problem:
     """The store of files does not give or take them."""
+    what = "The artifact store does not answer, or does not let us."
     fix = "Check the artifact store of the experiment, and what its library needs to get in; then start again."
     return Problem("artifacts_unreachable", what, "artifact store", fix)
 

@@ -198,15 +198,15 @@ def _log_candidate(run: StepRun, tried: Tried, plan: SearchPlan) -> Ranked:
         spread = {f"cv_{name}_std": float(value) for name, value in outcome.folds.std(ddof=1).items()}
         sizes = {"size_bytes": outcome.pipeline_bytes, "latency_ms": outcome.latency_ms}
         logged |= {**_prefixed(outcome.figures), **spread, **sizes}
+    metrics = [Metric(key, value, tried.ended_at_ms, 0) for key, value in logged.items() if np.isfinite(value)]
+    params = [
+        Param("model", tried.model),
+        *(Param(key, value[: tracking.MAX_PARAM]) for key, value in outcome.hyperparameters.items()),
+    ]
     created = client.create_run(run.experiment_id, start_time=tried.started_at_ms, tags=tags)
     run_id = created.info.run_id
     status = RunStatus.FAILED
     try:
-        metrics = [Metric(key, value, tried.ended_at_ms, 0) for key, value in logged.items() if np.isfinite(value)]
-        params = [
-            Param("model", tried.model),
-            *(Param(key, value[: tracking.MAX_PARAM]) for key, value in outcome.hyperparameters.items()),
-        ]
         client.log_batch(run_id, metrics, params, [RunTag(tracking.METRIC, plan.metric)])
         status = _say_how_it_ended(client, run_id, tried)
     finally:

@@ -14,7 +14,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,13 +148,8 @@ def first_length(beginning: bytes, delimiter: str) -> int:
 def _parse(content: pa.Buffer, delimiter: str, n_columns: int, where: str) -> pa.Table:
     """All rows, the header among them, as text with null for empty cells; texts that repeat as dictionaries."""
     ragged: list[int | None] = []
-
-    def note(row: pa.csv.InvalidRow) -> str:
-        ragged.append(row.number)
-        return "skip"
-
     is_large = content.size > SMALL_BYTES
-    options = Options(delimiter, n_columns, note)
+    options = Options(delimiter, n_columns, ragged)
     try:
         repeated = _repeated(content, options) if is_large else set()
         ragged.clear()
@@ -213,22 +208,34 @@ def _repeated(content: pa.Buffer, options: Options) -> set[str]:
 
 @dataclass(frozen=True)
 class Options:
-    """Options of pyarrow: everything is text, only empty cells are missing."""
+    """Options of pyarrow: everything is text, only empty cells are missing.
+
+    Attributes:
+        delimiter: one character.
+        n_columns: cells of a row.
+        ragged: takes the numbers of rows with more or fewer, which are skipped; None for a number that is not known.
+    """
 
     delimiter: str
     n_columns: int
-    note: Callable[[pa.csv.InvalidRow], str]
+    ragged: list[int | None]
 
     def all(self, repeated: Collection[str], *, threads: bool, block_bytes: int = BLOCK_BYTES) -> tuple[Any, Any, Any]:
         """For reading, parsing and converting; `repeated` are names of columns to hold as dictionaries."""
         names = [str(at) for at in range(self.n_columns)]
+        ragged = self.ragged
+
+        def note(row: pa.csv.InvalidRow) -> str:  # pyarrow holds it for ever where it holds who holds its reader
+            ragged.append(row.number)
+            return "skip"
+
         return (
             pa.csv.ReadOptions(use_threads=threads, block_size=block_bytes, column_names=names),
             pa.csv.ParseOptions(
                 delimiter=self.delimiter,
                 newlines_in_values=True,
                 ignore_empty_lines=self.n_columns > 1,  # in a single column an empty line is a missing value
-                invalid_row_handler=self.note,
+                invalid_row_handler=note,
             ),
             pa.csv.ConvertOptions(
                 column_types={name: DICTIONARY if name in repeated else pa.string() for name in names},

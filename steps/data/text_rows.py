@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -173,7 +173,7 @@ class TextRows(RowStream):
         self._last_cell: str | None = None
         self._reader: pa.csv.CSVStreamingReader | None = None
         assert read_as.delimiter is not None
-        options = delimited.Options(read_as.delimiter, n_columns, _note_in(self._ragged))
+        options = delimited.Options(read_as.delimiter, n_columns, self._ragged)
         self._options = options.all(set(), threads=False, block_bytes=block_bytes)
         first = self._batch()
         names: list[str | None] = [] if first is None else [column[0].as_py() for column in first.columns]
@@ -243,13 +243,3 @@ class TextRows(RowStream):
         if self._commas is not None:
             self._commas.change(columns, self.header, str(self.format.delimiter))
         return pa.RecordBatch.from_arrays([*columns.values()], self.header)
-
-
-def _note_in(ragged: list[int | None]) -> Callable[[pa.csv.InvalidRow], str]:
-    """What remembers rows of another length. A method would hold its reader, which pyarrow holds, for ever."""
-
-    def note(row: pa.csv.InvalidRow) -> str:
-        ragged.append(row.number)
-        return "skip"
-
-    return note

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 TIME_LIMIT = "time limit"  # the error of a candidate that was ended at its deadline, or had no time to begin with
-NO_ROOM = errno.ENOSPC  # exit code of a worker that could not write what it had made
+NO_ROOM = errno.ENOSPC  # also the exit code of a worker that could not write what it had made
 BEHIND = "fell behind"  # of one that was stopped because the first folds were enough
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import pickle
@@ -146,10 +145,9 @@ def main(job: Callable[..., Outcome], folder: Path, result: Path, limit_s: float
     os.dup2(2, 1)  # LightGBM writes to file descriptor 1
     os.chdir(folder)  # CatBoost and PyCaret write where they stand
     try:
-        outcome = _done(job, folder, arguments)
-        write(result, pickle.dumps(outcome))
+        write(result, pickle.dumps(_done(job, folder, arguments)))
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno != NO_ROOM:
             raise
         sys.exit(NO_ROOM)
 
@@ -160,7 +158,7 @@ def _done(job: Callable[..., Outcome], folder: Path, arguments: tuple[Any, ...])
         with threadpool_limits(1):
             return job(folder, *arguments)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, OSError) and error.errno == NO_ROOM:
             raise
         log.warning(
             "%s failed with %s\n%s",

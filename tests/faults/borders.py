@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import resource
 import shutil
 import signal
@@ -19,12 +18,11 @@ from steps.promote import DEFAULT_NAME
 from tests.bench import commands
 from tests.bench.cancel import runs_of, whole
 from tests.conftest import Store
-from tests.faults.trials import require
+from tests.faults.trials import codes_in, require
 
 PARAMETERS = {"models": "lr", "candidates": "2", "promote": "always"}
 PATIENCE_S, LOOK_S = 180.0, 0.01
 ROOM, LITTLE = 40_000, 300_000  # bytes; a training of the sample needs more in its store's file, and in all
-CODE = re.compile(r"refused \[([a-z_]+)\]")
 
 
 class Training:
@@ -62,7 +60,7 @@ class Training:
         with filler.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, left)
         try:
-            return self.refused(lambda _: None, filler.unlink)
+            return self.refused(mend=filler.unlink)
         finally:
             filler.unlink(missing_ok=True)
 
@@ -88,7 +86,7 @@ class Training:
         require(code != 0, "it took no notice")
         told = (self.said / "stderr.txt").read_text()
         require("Traceback" not in told, "a stack trace")
-        codes = sorted({*CODE.findall(told)})
+        codes = sorted({*codes_in(told)})
         require(codes, "no reason")
         tracking.end_orphans()  # what any step does first: a full store could not be told that a run has failed
         self._is_whole()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import resource
 import subprocess
 import sys
@@ -15,11 +14,10 @@ import numpy as np
 
 from tests.api.served import ROW
 from tests.conftest import Store
-from tests.faults.trials import require
+from tests.faults.trials import codes_in, require
 
 PROJECT = Path(__file__).parents[2]
 ROWS, LIMIT = 100_000, 2_000_000  # bytes; the answers take several times as much
-KNOWN = re.compile(r"refused \[([a-z_]+)\]")
 
 
 def write_rows(file: Path) -> None:
@@ -115,7 +113,7 @@ class Scored:
         require(process.returncode not in (0, None), "it says that all was well")
         require(not out.exists(), "half an output")
         self.again()
-        codes = KNOWN.findall(errors + said)
+        codes = codes_in(errors + said)
         require(codes, f"no reason: {(errors + said)[-200:]}")
         return codes[0]
 

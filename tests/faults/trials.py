@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,11 @@ def require(holds: object, what: str) -> None:
     """Raise `Failed` where something does not hold."""
     if not holds:
         raise Failed(what)
+
+
+def codes_in(output: str) -> list[str]:
+    """Of the problems that a step has told."""
+    return re.findall(r"refused \[([a-z_]+)\]", output)
 
 
 @dataclass
