@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -27,7 +26,7 @@ from pyfunc.compiled import machine
 from pyfunc.errors import ArtifactMismatchError, ModelUnavailableError, Problem, ProjectError
 from pyfunc.model import Scorer
 from steps import stores
-from steps.tracking import CHAMPION
+from steps.tracking import CHAMPION, scratch
 from steps.versions import ABSENT
 
 KEPT_VERSIONS = 2  # besides the champion; each holds a whole model in memory
@@ -68,8 +67,8 @@ def load(name: str, version: str, run_id: str) -> Loaded:
     """
     before = list(sys.path)
     try:
-        with tempfile.TemporaryDirectory(prefix="crisol-") as folder:  # all is read into memory
-            served = mlflow.pyfunc.load_model(f"models:/{name}/{version}", suppress_warnings=True, dst_path=folder)
+        with scratch() as folder:  # all is read into memory
+            served = mlflow.pyfunc.load_model(f"models:/{name}/{version}", suppress_warnings=True, dst_path=str(folder))
         scorer = served.unwrap_python_model().scorer
         example = served.input_example if isinstance(served.input_example, pd.DataFrame) else None
         if example is not None:

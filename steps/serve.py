@@ -10,7 +10,6 @@ import ipaddress
 import logging
 import os
 import socket
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -158,8 +157,8 @@ def serve(listener: Listener, workers: int = 1) -> None:
         if workers == 1:
             uvicorn.Server(config).run(sockets=[listener.socket])
             return
-        with tempfile.TemporaryDirectory(prefix="crisol-figures-") as folder:
-            os.environ[FIGURES] = folder
+        with tracking.scratch() as folder:
+            os.environ[FIGURES] = str(folder)
             listener.socket.listen(BACKLOG)
             Multiprocess(config, [listener.socket]).run()
     finally:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import httpx
 from mlflow.exceptions import MlflowException
 from prometheus_client.parser import text_string_to_metric_families
 
 from api import jobs
+from steps import tracking
 from tests.api.served import ROW, register, server, until
 from tests.api.test_serve import free_port, is_alive, serving
 from tests.conftest import Store
@@ -95,12 +97,17 @@ def test_a_store_that_does_not_answer_is_said_and_the_rest_is_there(client: http
     assert found["crisol_champion_version", ()] == 1
 
 
-def test_several_workers_answer_count_together_and_end_together(store: Store):
-    """Whichever process is asked knows what all have answered; with the parent all are gone, also by SIGKILL."""
+def test_several_workers_answer_count_together_and_end_together(store: Store, tmp_path: Path):
+    """Whichever process is asked knows what all have answered; with the parent all are gone, also by SIGKILL.
+
+    Where they have counted goes with whatever starts next.
+    """
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     register("crisol")
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    with serving(store, port, workers=2) as process:
+    with serving(store, port, workers=2, TMPDIR=str(scratch)) as process:
         until(lambda: is_alive(port) and httpx.get(f"{base}/ready").status_code == 200, 120)
         with httpx.Client(base_url=base, timeout=60) as client:
             until(lambda: figures(client).get(("crisol_champion_swaps_total", (("version", "1"),))) == 2, 60)
@@ -112,3 +119,5 @@ def test_several_workers_answer_count_together_and_end_together(store: Store):
         until(lambda: not is_alive(port))
 
     assert counted == {20}
+    assert len(tracking.sweep(scratch)) == 1
+    assert not [*scratch.glob("crisol-*")]
