@@ -16,7 +16,7 @@ from typing import Any
 from steps.records import SearchPlan
 from steps.search.learners import NATIVE, variant_of
 from steps.search.portfolio import (
-    ALWAYS_A_BASE,
+    ALWAYS_BASES,
     BAGGED,
     FEATURES,
     ORDER,
@@ -163,7 +163,7 @@ class Schedule:
 
     def is_to_end(self, spec: Spec) -> bool:
         """Whether a candidate is tried to its end, however far behind it is: stacks need what it says."""
-        return bool(self.stacks) and (spec.model, spec.number) == ALWAYS_A_BASE
+        return bool(self.stacks) and (spec.model, spec.number) in ALWAYS_BASES
 
     def _hand_out(self, spec: Spec) -> Spec:
         """Count it."""
@@ -204,12 +204,12 @@ class Schedule:
         return self._hand_out(Spec(STACK, number, given, "stacked", bases))
 
     def _bases(self) -> tuple[str, ...]:
-        """The forest that is always one, the best bag of each learner, and where those are few, second ones."""
+        """The forests that always are, the best bag of each learner, and where those are few, second ones."""
         bags = [one for one in self.ended if one.spec.model in BAGGED and one.loss is not None]
         turns: Counter[str] = Counter()
         listed: list[tuple[int, float, str]] = []
         for one in sorted(bags, key=lambda one: one.loss or 0.0):
-            turn = -1 if (one.spec.model, one.spec.number) == ALWAYS_A_BASE else turns[one.spec.model]
+            turn = -1 if (one.spec.model, one.spec.number) in ALWAYS_BASES else turns[one.spec.model]
             listed.append((turn, one.loss or 0.0, one.spec.file))
             turns[one.spec.model] += 1
         return tuple(file for *_, file in sorted(listed)[:MOST_BASES]) if len(turns) >= FEWEST_LEARNERS else ()

@@ -68,7 +68,7 @@ def of_a_server(folder: Path, tries: int, draw: np.random.Generator) -> list[Fau
         held = "the old champion answers, the next good version follows"
         trials = {
             f"one byte of `{name}` of a new champion": partial(serving.damaged_byte, name=name)
-            for name in serving.FILES
+            for name in (*serving.FILES, *serving.COMPILED_FILES)
         }
         trials["the files of a new champion are gone"] = serving.no_artifacts
         found = [Fault(name, held).run(tries, lambda one=one: one(served, draw)) for name, one in trials.items()]

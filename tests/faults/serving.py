@@ -21,17 +21,20 @@ import numpy as np
 
 from api.app import create_app
 from pyfunc import package
+from pyfunc.compiled import files
 from steps.settings import Settings
 from steps.tracking import CHAMPION
 from tests.api.served import ROW, register, running, until
 from tests.conftest import Store
 from tests.faults.trials import require
 from tests.journeys.servers import free_port
+from tests.pyfunc.test_gate import KNOWN, PIPELINE, PLAN
 
 NAME = "crisol"
 VERSION = "X-Crisol-Model-Version"
 POLL_S = 0.1
 FILES = (package.MANIFEST, package.SCHEMA, package.PIPELINE)
+COMPILED_FILES = (files.PLAN, files.ARRAYS, "trees-0.bin")
 LOCKED_S = 1.0
 LONGEST_S = 20.0  # within which whoever needs the store is told that it does not answer
 ASKS_THE_STORE = (
@@ -99,7 +102,8 @@ def package_of(store: Store, version: str) -> Path:
 
 def damaged_byte(served: Answers, draw: np.random.Generator, name: str) -> str:
     """A new champion has one byte changed: the old one answers, and the server says what is wrong."""
-    version = register(NAME, None)
+    is_compiled = name in COMPILED_FILES
+    version = register(NAME, None, schema=KNOWN, pipeline=PIPELINE, plan=PLAN) if is_compiled else register(NAME, None)
     file = package_of(served.store, version) / name
     content = bytearray(file.read_bytes())
     at = int(draw.integers(len(content)))

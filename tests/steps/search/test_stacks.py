@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.search.outcome import Outcome
-from steps.search.portfolio import ALWAYS_A_BASE, BAGGED, ORDER, STACK, STACKS, Spec
+from steps.search.portfolio import ALWAYS_BASES, BAGGED, ORDER, STACK, STACKS, Spec
 from steps.search.race import Tried, blendable
 from steps.search.schedule import (
     FEWEST_LEARNERS,
@@ -115,14 +115,14 @@ def test_a_number_of_candidates_has_the_same_stacks_whoever_is_done_first(size, 
     assert found == raced(COUNTED, 1, [0], STACK_ROWS)
 
 
-def test_bases_are_the_deep_forest_and_the_best_bag_of_each_learner():
-    """The linear model is best and is no bag, the forest is last and stays one; of LightGBM the better one of all."""
-    schedule = after({"lr": 0.1, "et": 0.7, "xgboost": 0.4, "catboost": 0.45}, most=11)
+def test_bases_are_the_deep_forests_and_the_best_bag_of_each_learner():
+    """The linear model is best and is no bag, the forests are last and stay; of LightGBM the better one of all."""
+    schedule = after({"lr": 0.1, "et": 0.7, "rf": 0.8, "xgboost": 0.4, "catboost": 0.45}, most=11)
     schedule.tell(Ended(Spec("lightgbm", 7, {}, "tuned"), 0.2, 1.0))
 
     spec = schedule.next(LATE, READY)
 
-    assert spec.bases == ("et-0.pkl", "lightgbm-7.pkl", "xgboost-0.pkl", "catboost-0.pkl")
+    assert spec.bases == ("et-0.pkl", "rf-0.pkl", "lightgbm-7.pkl", "xgboost-0.pkl")
     assert len(spec.bases) == MOST_BASES
 
 
@@ -133,14 +133,15 @@ def test_where_learners_are_few_second_candidates_are_bases():
     assert [file.split("-")[0] for file in schedule.next(LATE, READY).bases] == ["et", *["lightgbm"] * 3]
 
 
-def test_the_deep_forest_is_tried_to_its_end_where_stacks_will_need_it():
+@pytest.mark.parametrize("which", ALWAYS_BASES)
+def test_the_deep_forests_are_tried_to_their_end_where_stacks_will_need_them(which):
     """However far behind; other candidates are stopped, and so is the forest of a table without stacks."""
-    forest = Spec(*ALWAYS_A_BASE, {}, "portfolio")
+    forest = Spec(*which, {}, "portfolio")
 
     assert Schedule(EVERYTHING, STACK_ROWS).is_to_end(forest)
     assert not Schedule(EVERYTHING, STACK_ROWS).is_to_end(replace(forest, number=1))
     assert not Schedule(EVERYTHING, STACK_ROWS - 1).is_to_end(forest)
-    assert not Schedule(named("et", "lightgbm"), STACK_ROWS).is_to_end(forest)
+    assert not Schedule(named(forest.model, "lightgbm"), STACK_ROWS).is_to_end(forest)
 
 
 def test_a_second_stack_does_not_stand_on_the_first():
