@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import os
 import platform
 import re
@@ -82,13 +83,14 @@ class Long:
 
 @click.command()
 @click.option("--requests", default=1_000_000, show_default=True)
+@click.option("--limit-s", default=math.inf, help="Seconds after which no further request is sent.")
 @click.option("--files", default=20_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path))
-def main(requests: int, files: int, seed: int, out: Path | None) -> None:
+def main(requests: int, limit_s: float, files: int, seed: int, out: Path | None) -> None:
     """Run both, and tell."""
     with tempfile.TemporaryDirectory() as place:
-        asked = of_a_server(Path(place), requests, seed)
+        asked = of_a_server(Path(place), requests, limit_s, seed)
     given = of_readers(files, seed)
     text = page(asked, given, requests, files, seed)
     print(text)
@@ -97,7 +99,7 @@ def main(requests: int, files: int, seed: int, out: Path | None) -> None:
     sys.exit(bool(asked.wrong or given.wrong))
 
 
-def of_a_server(home: Path, requests: int, seed: int) -> Long:
+def of_a_server(home: Path, requests: int, limit_s: float, seed: int) -> Long:
     """Train a champion, start a server, and ask."""
     store = Store(home)
     store.artifacts.mkdir()
@@ -113,7 +115,7 @@ def of_a_server(home: Path, requests: int, seed: int) -> Long:
         )
     try:
         wait_for(f"http://127.0.0.1:{port}/ready")
-        found = asyncio.run(ask(questions(test, seed), requests, port, psutil.Process(process.pid)))
+        found = asyncio.run(ask(questions(test, seed), requests, limit_s, port, psutil.Process(process.pid)))
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
@@ -214,7 +216,7 @@ def http(path: str, body: bytes, kind: str = "application/json", method: str = "
     return f"{head}{more}\r\n".encode() + body
 
 
-async def ask(asked: list[bytes], requests: int, port: int, server: psutil.Process) -> Long:
+async def ask(asked: list[bytes], requests: int, limit_s: float, port: int, server: psutil.Process) -> Long:
     """All of them over a few connections, in turn."""
     found, known = Long(), {}
     each = max(1, requests // LOOKS)
@@ -222,7 +224,7 @@ async def ask(asked: list[bytes], requests: int, port: int, server: psutil.Proce
 
     async def one_connection() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while found.done < requests:
+        while found.done < requests and time.monotonic() < began + limit_s:
             at = found.done % len(asked)
             found.done += 1
             if found.done % each == 0:
