@@ -161,7 +161,7 @@ class Search:
         out_of_fold = [one.outcome.out_of_fold for one in tried if one.outcome.out_of_fold is not None]
         assert len(out_of_fold) == len(tried)
         stacks = {at for at, one in enumerate(tried) if one.model == STACK}
-        blended = bagged(self.y, out_of_fold, most, stacks)
+        blended = bagged(self.y, out_of_fold, most, stacks, [one.model for one in tried])
         weights = blended.weights
         if len(weights) < 2:  # noqa: PLR2004
             return None

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
+from steps.search import ensemble
 from steps.search.ensemble import LARGEST, POOL, STACKED, bagged
 
 RANDOM = np.random.default_rng(0)
@@ -64,3 +65,28 @@ def test_a_stack_that_adds_nothing_gets_no_weight():
 
     assert bagged(Y, parts, stacks={1}).weights == {0: 1.0}
     assert bagged(Y, parts, stacks={0}).weights == {0: 1.0}
+
+
+def test_few_rows_draw_the_weights_towards_equal_ones_of_each_learner(monkeypatch):
+    """A learner's best gains, its second does not, and one far behind gets nothing; not so where there are stacks."""
+    monkeypatch.setattr(ensemble, "ALIKE", 10 * len(Y))
+    y = np.tile(Y, 10)
+    parts = [np.tile(part, (10, 1)) for part in (scores(1.4, 1), scores(1.4, 3), scores(1.25, 7), scores(9, 4))]
+    learners = ["lightgbm", "lightgbm", "lr", "et"]
+    found, drawn = bagged(y, parts).weights, bagged(y, parts, learners=learners).weights
+
+    assert drawn[0] == pytest.approx(found[0] / 2 + 1 / 4)
+    assert drawn[1] == pytest.approx(found[1] / 2)
+    assert drawn[2] == pytest.approx(found[2] / 2 + 1 / 4)
+    assert 3 not in drawn
+    assert bagged(y, parts, stacks={3}, learners=learners).weights == found
+
+
+def test_many_rows_are_believed():
+    """A hundred times as many: that learners are worth the same says next to nothing."""
+    parts, learners = [scores(1.4, 1), scores(1.4, 3)], ["lightgbm", "lr"]
+    few = bagged(Y, parts).weights[1], bagged(Y, parts, learners=learners).weights[1]
+    y, parts = np.tile(Y, 100), [np.tile(part, (100, 1)) for part in parts]
+    many = bagged(y, parts).weights[1], bagged(y, parts, learners=learners).weights[1]
+
+    assert abs(many[1] - many[0]) < 0.01 < abs(few[1] - few[0])
