@@ -96,6 +96,20 @@ class Scorer:
         answers.index = frame.index
         return answers, notices
 
+    def scores(self, enforced: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Probabilities (n_rows, n_classes): by the plan where there is one, which is equal to the pipeline.
+
+        Args:
+            enforced: (n_rows, n_columns) as `InputSchema.enforce` leaves it.
+        """
+        plan = self.package.plan
+        if plan is None:
+            return np.asarray(self.package.pipeline.predict_proba(enforced), dtype=np.float64)
+        kinds = [column.kind for column in self.schema.columns]
+        if len(enforced) == 1:
+            return plan.score_row(cells_of(enforced, kinds))[np.newaxis]
+        return plan.score(columns_of(enforced, kinds))
+
     def _scored(self, frame: pd.DataFrame, where: str, threshold: float | None) -> tuple[Floats, list[Notice]]:
         """Probabilities (n_rows, n_classes), and what was noticed."""
         plan = self.package.plan
@@ -104,7 +118,7 @@ class Scorer:
             if found is not None:
                 return found
         enforced, notices = self._enforced(frame, where, threshold)
-        return self._scores(enforced), notices
+        return self.scores(enforced), notices
 
     def _scored_by_gate(self, plan: Plan, frame: pd.DataFrame) -> tuple[Floats, list[Notice]] | None:
         """The same of few rows, without what a frame costs a column; None where `enforce` has to look."""
@@ -200,7 +214,7 @@ class Scorer:
             sum. Base and contributions add up to the probability.
         """
         enforced, notices = self._enforced(frame, where, threshold)
-        scores, cut = self._scores(enforced), self._cut(threshold)
+        scores, cut = self.scores(enforced), self._cut(threshold)
         chosen = decide(scores, self.schema, cut).tolist()
         explained = explaining.explain(enforced, chosen, self.usual, self._mixer)
         told = explaining.columns_of(explained, self.schema.names, min(largest, len(self.schema.columns)))
@@ -222,7 +236,7 @@ class Scorer:
         plan = self.package.plan
         if plan is None:
             columns = [frame.iloc[:, at] for at in range(frame.shape[1])]
-            return lambda places: self._scores(
+            return lambda places: self.scores(
                 pd.DataFrame({each.name: each.array.take(places[:, at]) for at, each in enumerate(columns)})
             )
         plain = columns_of(frame, [column.kind for column in self.schema.columns])
@@ -231,16 +245,6 @@ class Scorer:
     def _cut(self, threshold: float | None) -> float:
         """From which probability of the positive class on it is predicted."""
         return self.package.threshold if threshold is None else threshold
-
-    def _scores(self, enforced: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Probabilities (n_rows, n_classes): by the plan where there is one, which is equal to the pipeline."""
-        plan = self.package.plan
-        if plan is None:
-            return np.asarray(self.package.pipeline.predict_proba(enforced), dtype=np.float64)
-        kinds = [column.kind for column in self.schema.columns]
-        if len(enforced) == 1:
-            return plan.score_row(cells_of(enforced, kinds))[np.newaxis]
-        return plan.score(columns_of(enforced, kinds))
 
 
 def threshold_problems(schema: InputSchema, threshold: float | None) -> list[Problem]:

@@ -21,7 +21,8 @@ import click
 import numpy as np
 import pandas as pd
 
-from pyfunc.errors import SchemaMismatchError
+from pyfunc.compiled.checking import SAME
+from pyfunc.errors import ArtifactMismatchError, Problem, SchemaMismatchError
 from pyfunc.model import Scorer, decide
 from steps import compare, ingest, loading, process, tracking
 from steps.data.lists import joined
@@ -126,17 +127,35 @@ def _triple(stored: Mapping[str, Any]) -> tuple[float, float, float]:
 def _judgement(scorer: Scorer, dataset: Dataset, metric: str, at: int | None) -> Judgement:
     """The candidate and the constant answer on the test rows, and what drives the candidate."""
     frame, _ = scorer.schema.enforce(dataset.test, "test file")
+    if scorer.package.plan is not None:
+        scorer.package.plan.warm()
     candidate = contest.judged(scorer, frame, dataset.y_test, at)
+    _require_pipeline(scorer, frame, candidate.scores)
     none = answers.constant(dataset.y_train, dataset.y_test, len(scorer.schema.target.classes), at)
 
     def answer(rows: pd.DataFrame) -> tuple[Floats, Ints]:
-        scores = np.asarray(scorer.package.pipeline.predict_proba(rows), dtype=np.float64)
+        scores = scorer.scores(rows)
         return scores, decide(scores, scorer.schema, scorer.package.threshold)
 
     looked = looking.look(answer, scorer.schema, dataset, frame, candidate, (at, metric))
     threshold = scorer.package.threshold
     labels = scorer.schema.target.classes
     return Judgement(dataset.y_test, labels, at, threshold, metric, candidate, none, None, **vars(looked))
+
+
+def _require_pipeline(scorer: Scorer, frame: pd.DataFrame, scores: Floats) -> None:
+    """The compiled model answers every test row as its pipeline does.
+
+    Raises:
+        ArtifactMismatchError: it does not.
+    """
+    if scorer.package.plan is None:
+        return
+    far = float(np.abs(scorer.package.pipeline.predict_proba(frame) - scores).max())
+    if not far <= SAME:
+        what = f"The compiled model and its pipeline differ by up to {far:.1g} in the probabilities of the test file."
+        fix = "Train again; if it stays so, report it with the output of both runs."
+        raise ArtifactMismatchError(Problem("compiled_differs", what, "model", fix))
 
 
 def _log(run: StepRun, found: Mapping[str, Any], drawn: Sequence[Plot], judgement: Judgement) -> None:

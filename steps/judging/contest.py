@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 def judged(scorer: Scorer, frame: pd.DataFrame, y: Ints, at: int | None) -> Answers:
     """A model's answers to an enforced frame, judged; `at` is the position of the class that counts as positive."""
-    scores = np.asarray(scorer.package.pipeline.predict_proba(frame), dtype=np.float64)
+    scores = scorer.scores(frame)
     return answers.judge(y, scores, decide(scores, scorer.schema, scorer.package.threshold), at)
 
 

@@ -10,8 +10,10 @@ import pytest
 import sklearn.metrics as reference
 from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
+from sklearn.pipeline import Pipeline
 
-from pyfunc.errors import ModelUnavailableError, SchemaMismatchError, TrainingRefusedError
+from pyfunc.compiled.extract import extract
+from pyfunc.errors import ArtifactMismatchError, ModelUnavailableError, SchemaMismatchError, TrainingRefusedError
 from steps import evaluate, ingest, tracking
 from steps.data.options import options_of
 from steps.judging import resampling
@@ -92,6 +94,33 @@ def test_figures_are_those_of_the_served_answers(data, uri):
         "log_loss": reference.log_loss(y, answers[["probability_no", "probability_yes"]]),
     }
     assert expected == pytest.approx({name: evaluation.figures[name][0] for name in expected}, abs=1e-9)
+
+
+def test_a_compiled_model_is_judged_as_it_answers(data, uri, tmp_path, monkeypatch):
+    """Its pipeline is asked for the test file, once, and for nothing else; the figures are those of the pipeline."""
+    asked: list[int] = []
+    predict = Pipeline.predict_proba
+    plan = extract(models.pipeline(data), data.schema)
+    compiled = models.log_model(data, tmp_path / "compiled", plan=plan)
+    by_pipeline = evaluate.evaluate(uri, data, "crisol")
+    monkeypatch.setattr(Pipeline, "predict_proba", lambda self, frame: asked.append(len(frame)) or predict(self, frame))
+
+    evaluation = evaluate.evaluate(compiled, data, "crisol")
+
+    assert asked == [len(data.test)]
+    assert evaluation.figures["log_loss"] == pytest.approx(by_pipeline.figures["log_loss"], abs=1e-9)
+    assert stored(evaluation.run_id)["importance"].keys() == stored(by_pipeline.run_id)["importance"].keys()
+
+
+def test_a_plan_that_answers_otherwise_is_not_judged(data, tmp_path):
+    """The compiled form is of another pipeline: nothing is made of either."""
+    plan = extract(models.pipeline(data, 1), replace(data.schema, columns=data.schema.columns[:1]))
+    uri = models.log_model(data, tmp_path, plan=plan)
+
+    with pytest.raises(ArtifactMismatchError) as caught:
+        evaluate.evaluate(uri, data, "crisol")
+
+    assert [problem.code for problem in caught.value.problems] == ["compiled_differs"]
 
 
 def test_predictions_hold_answers_and_no_cells(data, uri):

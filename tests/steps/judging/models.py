@@ -17,6 +17,8 @@ from sklearn.preprocessing import StandardScaler
 import pyfunc
 from pyfunc import package
 from pyfunc.cells import Kind
+from pyfunc.compiled import files
+from pyfunc.compiled.plan import Plan
 from pyfunc.estimators import Columns, Matrix
 from pyfunc.model import PACKAGE_ARTIFACT, signature
 from pyfunc.schema import Column, InputSchema, Target
@@ -71,7 +73,12 @@ def pipeline(data: Dataset, columns: int | None = None) -> Pipeline:
 
 
 def log_model(
-    data: Dataset, folder: Path, schema: InputSchema | None = None, columns: int | None = None, **facts: object
+    data: Dataset,
+    folder: Path,
+    schema: InputSchema | None = None,
+    columns: int | None = None,
+    plan: Plan | None = None,
+    **facts: object,
 ) -> str:
     """Log a model of the dataset as `train` does, in a run of its own; its URI."""
     packaged = folder / f"package-{len(list(folder.glob('package-*')))}"
@@ -79,7 +86,8 @@ def log_model(
     own = schema or data.schema
     if columns is not None:
         own = replace(own, columns=own.columns[:columns])
-    package.save(packaged, pipeline(data, columns), own, 0.5, model="lr", **facts)
+    plan_files = [] if plan is None else files.save(plan, packaged)
+    package.save(packaged, pipeline(data, columns), own, 0.5, plan_files, model="lr", **facts)
     with mlflow.start_run():
         info = mlflow.pyfunc.log_model(
             name="model",
