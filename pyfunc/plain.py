@@ -229,7 +229,11 @@ def _coded(cells: Cells) -> tuple[Any, Sequence[str]] | None:
     if not types <= PLAIN_TYPES:
         return None
     if not types <= {str, type(None)}:
-        cells = [None if _is_gap(cell) else text_of(cell) for cell in cells]
+        if types <= {str, int, type(None)}:  # of equal ones the texts are equal, which True and 1.0 are to 1 as well
+            said = {cell: None if cell is None else text_of(cell) for cell in dict.fromkeys(cells)}
+            cells = [*map(said.__getitem__, cells)]
+        else:
+            cells = [None if _is_gap(cell) else text_of(cell) for cell in cells]
     texts = dict.fromkeys(cells)
     texts.pop(None, None)
     place: dict[Any, int] = {text: at for at, text in enumerate(texts)}
