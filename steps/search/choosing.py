@@ -5,9 +5,9 @@ The rule, in order:
 1. Of single candidates, the best in the metric and those that fall short of it by luck only are equals; of equals the
    one with the lowest priced log loss is taken. A price of p makes a candidate that takes twice the time of the fastest
    one pay p of its log loss: it has to be better by that share for each doubling.
-2. A blend or a stack is taken where its priced log loss is lower than the single one's, it is as good in the metric,
-   and the gain is more than luck: for a stack surely, for a blend more often than not. Of several the one with the
-   lowest priced log loss goes first.
+2. A blend or a stack is taken where its priced log loss is lower than the single one's, it is not clearly worse in the
+   metric, and the gain is more than luck: for a stack surely, for a blend more often than not. Of several the one with
+   the lowest priced log loss goes first.
 3. What was chosen is compiled, and a row of it timed as it will be served. Where that takes longer than
    `max_latency_ms`, it is out, and so is what took as long through its pipeline; then the rest is chosen from.
 
@@ -35,6 +35,7 @@ from steps.search.race import BLEND, Tried
 RESAMPLES = (200, 1000)  # the fewer, the more rows: the answer is plain there
 WORK = 10_000_000  # rows x resamples
 SURE = 0.9  # share of the resamples in which a stack has to be better: its own bases make it look a little too good
+COMPOSED_ERRORS = 2.0  # of the metric, that a blend or a stack may fall short: out of fold it says less than later
 OFTEN = 0.5  # the same for a blend, whose rival is what would have been chosen on the same rows
 
 
@@ -84,7 +85,8 @@ def choose(ranked: Sequence[Ranked], y: np.ndarray[Any, Any], plan: SearchPlan) 
     single = min(equals, key=lambda one: priced(one, usable, plan))
     for blended in sorted(blends, key=lambda one: priced(one, usable, plan)):
         is_worth_it = priced(blended, usable, plan) < priced(single, usable, plan)
-        if is_worth_it and is_surely_better(blended, single, y) and _is_as_good(blended, single, plan.metric):
+        is_as_good = _is_as_good(blended, single, plan.metric, COMPOSED_ERRORS)
+        if is_worth_it and is_as_good and is_surely_better(blended, single, y):
             return blended
     return single
 
@@ -207,7 +209,7 @@ def _none_done(ranked: Sequence[Ranked], plan: SearchPlan) -> Problem:
     return Problem("no_candidate", what, "search", fix)
 
 
-def _is_as_good(one: Ranked, best: Ranked, metric: str) -> bool:
-    """Whether a candidate falls short of the best by no more than the noise of the folds."""
+def _is_as_good(one: Ranked, best: Ranked, metric: str, errors: float = 1.0) -> bool:
+    """Whether a candidate falls short of the best by no more than so many standard errors over the folds."""
     short = gain(metric, best.folds[metric], one.folds[metric]).dropna()
-    return one is best or bool(short.mean() <= short.std(ddof=1) / np.sqrt(len(short)))
+    return one is best or bool(short.mean() <= errors * short.std(ddof=1) / np.sqrt(len(short)))

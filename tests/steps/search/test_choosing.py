@@ -139,6 +139,16 @@ def test_the_blend_is_not_taken_where_it_ranks_worse_or_costs_more_than_it_gains
     assert choose([SINGLE, dear], Y, replace(PLAN, latency_price=0)) is dear
 
 
+def test_the_blend_is_taken_where_it_ranks_worse_by_little():
+    """Within two standard errors of the folds, which is more than a single candidate is allowed."""
+    folds = [0.895, 0.910, 0.916]  # 0.003 less on average, 0.0018 is one standard error
+    single = candidate("lr", 0, folds, 0.43, None, 1.0, BETTER)
+    blend = blended(0.43, BETTER, folds)
+
+    assert choose([SINGLE, single], Y, PLAN) is SINGLE
+    assert choose([SINGLE, blend], Y, PLAN) is blend
+
+
 def test_a_candidate_of_ten_times_the_time_has_to_gain_more():
     """0.0002 less log loss is not worth three doublings at the default price, and is where time costs nothing."""
     quick = candidate("lightgbm", 0, FOLDS, 0.4000, latency_ms=1.0)
