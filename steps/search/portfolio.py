@@ -1,10 +1,10 @@
 """Which hyperparameters are tried first, and the spaces that further ones are drawn from.
 
-The values are facts of others, taken to the rates that fit into a minute: LightGBM's extra trees, the large leaves and
-CatBoost's and XGBoost's first entries from AutoGluon's zero-shot portfolios (autogluon.tabular 1.6,
-`configs/zeroshot/`: the 2023 and 2025 portfolios, learned from TabRepo and TabArena); CatBoost's plain boosting with
-one step a leaf from the tuned defaults of Holzmüller, Grinsztajn, Steinwart (2024), "Better by default". What they do
-on the training parts of a few tables was looked at before they were put in this order.
+The values are facts of others, at the rates that fit into a minute: LightGBM's extra trees, the forest that splits
+by entropy and CatBoost's and XGBoost's first entries from AutoGluon's defaults and zero-shot portfolios
+(autogluon.tabular 1.6, `configs/zeroshot/`: the 2023 and 2025 portfolios, learned from TabRepo and TabArena);
+CatBoost's plain boosting with one step a leaf from the tuned defaults of Holzmüller, Grinsztajn, Steinwart (2024),
+"Better by default". What they do on the training parts of a few tables was looked at before they were put in order.
 """
 
 from __future__ import annotations
