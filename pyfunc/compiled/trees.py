@@ -122,7 +122,7 @@ def _of_catboost(member: CatBoost, places: Ints, levels: Levels) -> list[list[st
 
 
 MOST_CODES = 1000  # of three digits
-Question = tuple[int, float | None, bool, int | None]  # feature, border or None, whether a gap is beyond it, code
+Question = tuple[int, float | None, bool, int | None]  # feature, float64 border, whether a gap is beyond it, code
 
 
 def _question(
@@ -131,7 +131,7 @@ def _question(
     """One level of a tree."""
     if split["split_type"] == "FloatFeature":
         at = split["float_feature_index"]
-        return member.numbers[at], split["border"], treated.get(at) == "AsTrue", None
+        return member.numbers[at], float(at_most(np.array([split["border"]]))[0]), treated.get(at) == "AsTrue", None
     code = codes.get(split["value"] % 2**32)
     if code is None:
         raise NotCompiledError("a category that CatBoost knows by another name")
@@ -147,21 +147,19 @@ def _oblivious(asked: Sequence[Question], leaves: Floats, places: Ints, levels: 
     left, right = np.zeros(nodes, dtype=np.int64), np.zeros(nodes, dtype=np.int64)
     for level, (at, border, gap_is_beyond, code) in enumerate(asked):
         first, step = 2**level - 1, 2**level
-        for path in range(step):
-            node = first + path
-            below = first + step + path if level + 1 < depth else -(path + 1)
-            beyond = first + 2 * step + path if level + 1 < depth else -(path + step + 1)
-            feature[node] = places[at]
-            left[node], right[node] = below, beyond
-            if border is not None:
-                threshold[node] = at_most(np.array([border]))[0]
-                missing_left[node] = not gap_is_beyond
-            elif code == NO_CATEGORY:
-                categories[node] = range(levels[int(places[at])])
-            else:
-                assert code is not None
-                categories[node] = [code]
-                left[node], right[node] = beyond, below
+        asking, path = slice(first, first + step), np.arange(step)
+        is_last = level + 1 == depth
+        below = -(path + 1) if is_last else first + step + path
+        beyond = -(path + step + 1) if is_last else first + 2 * step + path
+        feature[asking] = places[at]
+        is_one_code = border is None and code != NO_CATEGORY  # which goes left as what is listed does
+        left[asking], right[asking] = (beyond, below) if is_one_code else (below, beyond)
+        if border is not None:
+            threshold[asking], missing_left[asking] = border, not gap_is_beyond
+            continue
+        assert code is not None
+        listed = [code] if is_one_code else range(levels[int(places[at])])
+        categories |= dict.fromkeys(range(first, first + step), listed)
     return Tree(feature, threshold, missing_left, categories, left, right, leaves)
 
 

@@ -257,7 +257,9 @@ class Search:
                 return
             seconds = schedule.seconds_for(left)
             # until there is a model at all, none is given up
-            most_s = limit_s if seconds is None or self._best is None else min(limit_s, seconds * OVERTIME)
+            most_s = limit_s
+            if left is not None and seconds is not None and self._best is not None:
+                most_s = min(schedule.limit_for(left), seconds * OVERTIME)
             ahead = None if schedule.is_to_end(spec) else self._ahead
             pool.start(workers.attempt, spec, variant_of(spec.model), seconds, ahead, limit_s=most_s)
             if left is None and schedule.given % WAVE == 0:

@@ -158,8 +158,15 @@ class Schedule:
         return (None if is_last else self._tuned(left, ready)) or self._stack(left)
 
     def seconds_for(self, left: float | None) -> float | None:
-        """How long the candidate that was just handed out may take."""
-        return None if left is None else max(left * ONE_SHARE, min(left, self.plan.budget_s * LEAST_SHARE))
+        """How long the candidate that was just handed out may take, so that there is time for the stacks behind it."""
+        if left is None:
+            return None
+        free = self.limit_for(left)
+        return max(free * ONE_SHARE, min(free, self.plan.budget_s * LEAST_SHARE))
+
+    def limit_for(self, left: float) -> float:
+        """Seconds after which it is ended at the latest; where they are few all the same, stacks have to wait."""
+        return max(left - self._needed_for_stacks(), min(left, LEAST_S))
 
     def is_to_end(self, spec: Spec) -> bool:
         """Whether a candidate is tried to its end, however far behind it is: stacks need what it says."""
@@ -188,12 +195,16 @@ class Schedule:
         if any(one.spec.model == STACK for one in self.ended):
             return True
         most = (1 - STACK_AT) * self.plan.budget_s
-        done = [one for one in self.ended if one.loss is not None]
-        alike = [one.seconds for one in done if one.spec.model == "lightgbm"]
-        if not alike:
+        needed = self._needed_for_stacks()
+        if not needed:
             return left <= most
-        needed = len(self.stacks) * STACK_COST * mean(alike)
-        return left <= min(most, needed + median(one.seconds for one in done))  # after one more it would be too late
+        done = [one.seconds for one in self.ended if one.loss is not None]
+        return left <= min(most, needed + median(done))  # after one more it would be too late
+
+    def _needed_for_stacks(self) -> float:
+        """Seconds that the stacks to come will take; 0 where there are none, or nothing is known of it."""
+        alike = [one.seconds for one in self.ended if one.loss is not None and one.spec.model == "lightgbm"]
+        return len(self.stacks) * STACK_COST * mean(alike) if alike else 0.0
 
     def _stack(self, left: float | None) -> Spec | None:
         """The next stack; None where there is no further one, no time, or nothing to stand on."""

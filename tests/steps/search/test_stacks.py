@@ -72,6 +72,23 @@ def test_stacks_come_as_late_as_there_is_time_for_them():
     assert [first.model, schedule.next(LATE, READY).model] == [STACK, STACK]
 
 
+def test_a_candidate_before_the_stacks_leaves_them_their_time():
+    """It may take what is left but for both, the first stack what is left but for the second, the second all."""
+    schedule, need = Schedule(EVERYTHING, STACK_ROWS), 8.0 * STACK_COST
+    for _ in range(6):
+        schedule.tell(Ended(schedule.next(EVERYTHING.budget_s, READY), 0.5, 8.0))
+    late = 2 * need + 8.0
+
+    assert schedule.next(late + 0.1, READY).model != STACK
+    assert schedule.limit_for(late + 0.1) == pytest.approx(8.1)
+    assert schedule.seconds_for(late + 0.1) == pytest.approx(8.1)
+    for others in (1, 0):
+        stack = schedule.next(late, READY)
+        assert stack.model == STACK
+        assert schedule.limit_for(late) == pytest.approx(late - others * need)
+        schedule.tell(Ended(stack, 0.4, 3.0))
+
+
 def test_stacks_do_not_come_before_their_share_of_the_budget():
     """Candidates of half a budget each: stacks could never be late enough, and are not the first for that."""
     schedule = Schedule(EVERYTHING, STACK_ROWS)
