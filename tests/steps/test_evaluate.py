@@ -112,7 +112,7 @@ def test_a_compiled_model_is_judged_as_it_answers(data, uri, tmp_path, monkeypat
     assert stored(evaluation.run_id)["importance"].keys() == stored(by_pipeline.run_id)["importance"].keys()
 
 
-def test_a_plan_that_answers_otherwise_is_not_judged(data, tmp_path):
+def test_a_plan_that_answers_otherwise_is_not_judged(store, data, tmp_path):
     """The compiled form is of another pipeline: nothing is made of either."""
     plan = extract(models.pipeline(data, 1), replace(data.schema, columns=data.schema.columns[:1]))
     uri = models.log_model(data, tmp_path, plan=plan)
