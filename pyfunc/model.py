@@ -96,7 +96,7 @@ class Scorer:
         answers.index = frame.index
         return answers, notices
 
-    def scores(self, enforced: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def scores(self, enforced: pd.DataFrame) -> Floats:
         """Probabilities (n_rows, n_classes): by the plan where there is one, which is equal to the pipeline.
 
         Args:

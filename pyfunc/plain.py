@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -229,11 +229,8 @@ def _coded(cells: Cells) -> tuple[Any, Sequence[str]] | None:
     if not types <= PLAIN_TYPES:
         return None
     if not types <= {str, type(None)}:
-        if types <= {str, int, type(None)}:  # of equal ones the texts are equal, which True and 1.0 are to 1 as well
-            said = {cell: None if cell is None else text_of(cell) for cell in dict.fromkeys(cells)}
-            cells = [*map(said.__getitem__, cells)]
-        else:
-            cells = [None if _is_gap(cell) else text_of(cell) for cell in cells]
+        said = lru_cache(maxsize=None, typed=True)(lambda cell: None if _is_gap(cell) else text_of(cell))
+        cells = [*map(said, cells)]  # each different cell is read once; 1, 1.0 and True are different
     texts = dict.fromkeys(cells)
     texts.pop(None, None)
     place: dict[Any, int] = {text: at for at, text in enumerate(texts)}

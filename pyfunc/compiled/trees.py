@@ -122,7 +122,7 @@ def _of_catboost(member: CatBoost, places: Ints, levels: Levels) -> list[list[st
 
 
 MOST_CODES = 1000  # of three digits
-Question = tuple[int, float | None, bool, int | None]  # feature, float64 border, whether a gap is beyond it, code
+Question = tuple[int, float | None, bool, int | None]  # feature, border in float64 or None, gap is beyond it, code
 
 
 def _question(

@@ -109,9 +109,10 @@ def _drawn_together(
 ) -> dict[int, float]:
     """The weights, drawn towards equal ones of the best of each learner; `pool` is best first."""
     near = NEAR * _log_loss(right[pool[0]])
-    best = dict.fromkeys(learners[at] for at in pool)
-    firsts = [next(at for at in pool if learners[at] == name) for name in best]
-    alike = [at for at in firsts if _log_loss(right[at]) <= near]
+    best: dict[str, int] = {}
+    for at in pool:
+        best.setdefault(learners[at], at)
+    alike = [at for at in best.values() if _log_loss(right[at]) <= near]
     share = ALIKE / (ALIKE + right.shape[1])
     together = Counter({at: (1 - share) * weight for at, weight in weights.items()})
     together.update(dict.fromkeys(alike, share / len(alike)))

@@ -61,8 +61,8 @@ class Scored:
         words = ["-W", "ignore", "-m", "steps.score", f"--data={self.rows}", f"--out={out or self.out}"]
         return subprocess.Popen(
             [sys.executable, *words],
-            cwd=PROJECT,
-            env=self.store.environment | ({"MLFLOW_TRACKING_URI": uri} if uri else {}),
+            cwd=self.store.folder,  # where MLflow makes folders for an address that it takes for a path
+            env=self.store.environment | {"PYTHONPATH": str(PROJECT)} | ({"MLFLOW_TRACKING_URI": uri} if uri else {}),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
