@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from fastapi import Response
 from fastapi.responses import StreamingResponse
+from pydantic_core import PydanticSerializationError, to_json
 
 from api import measures
 from api.bodies import CSV, IN_MEMORY, JSON, PARQUET
@@ -100,7 +101,15 @@ def write_records(
         "predictions": predictions,
         "warnings": [notice.to_dict() for notice in notices],
     }
-    return Response(json_bytes(content), 200, {**loaded.headers, "X-Crisol-Warnings": counts(notices)}, JSON)
+    return Response(_json_of(content), 200, {**loaded.headers, "X-Crisol-Warnings": counts(notices)}, JSON)
+
+
+def _json_of(content: Any) -> bytes:
+    """JSON, many times as fast as `json_bytes`, which writes what UTF-8 cannot: halves of characters that came in."""
+    try:
+        return to_json(content)
+    except PydanticSerializationError:
+        return json_bytes(content)
 
 
 class Written:

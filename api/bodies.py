@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 from fastapi import Request
+from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
 from api.problems import MediaTypeError, TooLargeError, TooSlowError
@@ -198,24 +199,30 @@ def refuse_empty(body: bytes) -> None:
 def plain_records(body: bytes) -> list[dict[str, Any]] | None:
     """A record, or a list of records, in plain JSON; None for everything else, for which `frame_of` has words."""
     try:
-        found = json.loads(body.decode("utf-8"), object_pairs_hook=_without_repeats, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        found = from_json(body, allow_inf_nan=False)
+    except ValueError:
         return None
     records = [found] if isinstance(found, dict) else found
-    return records if isinstance(records, list) and records and all(type(one) is dict for one in records) else None
+    if not isinstance(records, list) or not records or not all(type(one) is dict for one in records):
+        return None
+    if sum(map(len, records)) == body.count(b":"):  # each name was followed by one, so none was there twice
+        return records
+    return records if _is_without_repeats(body) else None
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are all different."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _is_without_repeats(body: bytes) -> bool:
+    """Whether the names of each object are all different, of JSON that can be read."""
+    try:
+        json.loads(body, object_pairs_hook=_refuse_repeats)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
+    """An object whose names are not all different is refused."""
+    if len({name for name, _ in pairs}) < len(pairs):
         raise ValueError
-    return found
-
-
-def _refuse(_: str) -> None:
-    """NaN and Infinity are not JSON."""
-    raise ValueError
 
 
 def check_size(rows: int, columns: int, settings: Settings) -> None:

@@ -90,7 +90,6 @@ class Gate:
 
     def __init__(self, schema: InputSchema) -> None:
         self._schema = schema
-        self._names = frozenset(schema.names)
         self._known = [_known(column, schema) for column in schema.columns]
 
     def row(self, record: Mapping[str, Any]) -> tuple[list[Cell], list[Notice]] | None:
@@ -119,10 +118,14 @@ class Gate:
 
     def rows(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[Column], list[Notice]] | None:
         """The same for many, which all have the same columns, as `columns` gives it."""
-        names = records[0].keys()
-        if any(record.keys() != names for record in records):
+        names = [*records[0]]
+        if set(map(len, records)) != {len(names)}:
             return None
-        return self.columns([*names], {name: [record[name] for record in records] for name in names & self._names})
+        try:
+            cells = {name: [record[name] for record in records] for name in names}
+        except KeyError:
+            return None
+        return self.columns(names, cells)
 
     def columns(self, names: Sequence[str], cells: Mapping[str, Cells]) -> tuple[list[Column], list[Notice]] | None:
         """The columns of a table in the schema's order, and what is noticed; None where `enforce` has to look.

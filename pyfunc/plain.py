@@ -24,6 +24,7 @@ from pyfunc.scalars import EXACT_INTEGER
 from pyfunc.spelling import Spelling
 
 FEW = 64  # cells that are read one by one before pandas has begun
+PLAIN_TIME = r"^(1[7-9]|2[01])\d{2}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?$"  # of years that 64 bits reach
 PLAIN_TYPES = {str, int, float, bool, type(None)}  # as JSON has them
 
 Cells: TypeAlias = Sequence[Any] | pa.Array  # of a column: Python's objects with None for a gap, or Arrow's
@@ -69,7 +70,11 @@ class Reader:
             found = self._numbers(cells)
             if found is not None:
                 return _without_unseen(found, np.isnan(found))
-        elif self.kind is not Kind.DATETIME:
+        elif self.kind is Kind.DATETIME:
+            moments = self._moments(cells)
+            if moments is not None:
+                return _without_unseen(moments, np.isnat(moments))
+        else:
             coded = _coded(cells)
             if coded is None:
                 return self._by_frame(cells)
@@ -90,6 +95,24 @@ class Reader:
             return None
         inside = int((np.abs(values) < EXACT_INTEGER).sum())
         return values if inside + int(np.isnan(values).sum()) == len(values) else None
+
+    def _moments(self, cells: Cells) -> np.ndarray[Any, Any] | None:
+        """datetime64[ns] (n_rows,) where all of them are texts in ISO 8601 without a zone."""
+        if self.spelling.format is not None or self.spelling.timezone is not None:
+            return None
+        if not isinstance(cells, pa.Array):
+            if not set(map(type, cells)) <= {str, type(None)}:
+                return None
+            try:
+                cells = pa.array(cells, pa.string())
+            except UnicodeEncodeError:
+                return None
+        if not pa.types.is_string(cells.type) or pc.any(pc.invert(pc.match_substring_regex(cells, PLAIN_TIME))).as_py():
+            return None
+        try:
+            return cells.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:  # no day of the calendar
+            return None
 
     def _words(self, codes: Any, texts: Sequence[str]) -> Read | None:
         """Words of a boolean column: each different one is read once."""
@@ -228,11 +251,13 @@ def _coded(cells: Cells) -> tuple[Any, Sequence[str]] | None:
     types = set(map(type, cells))
     if not types <= PLAIN_TYPES:
         return None
-    if not types <= {str, type(None)}:
+    if len(types - {type(None)}) > 1:  # 1, 1.0 and True are equal, and not the same text
         said = lru_cache(maxsize=None, typed=True)(lambda cell: None if _is_gap(cell) else text_of(cell))
-        cells = [*map(said, cells)]  # each different cell is read once; 1, 1.0 and True are different
-    texts = dict.fromkeys(cells)
-    texts.pop(None, None)
-    place: dict[Any, int] = {text: at for at, text in enumerate(texts)}
-    place[None] = MISSING
-    return np.fromiter(map(place.__getitem__, cells), dtype=np.int64, count=len(cells)), [*texts]
+        cells = [*map(said, cells)]
+    texts: list[str] = []
+    place: dict[Any, int] = {}
+    for cell in dict.fromkeys(cells):  # each different cell is read once
+        text = None if _is_gap(cell) else text_of(cell)
+        place[cell] = MISSING if text is None else len(texts)
+        texts += [] if text is None else [text]
+    return np.fromiter(map(place.__getitem__, cells), dtype=np.int64, count=len(cells)), texts
