@@ -18,6 +18,7 @@ import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Response
 from mlflow.exceptions import MlflowException
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import Receive, Scope, Send
 
 from api import (
     experiments,
@@ -28,13 +29,13 @@ from api import (
     predict,
     problems,
     promotion,
+    requests,
     store,
     training,
     uploads,
 )
 from api.champion import Champion, Versions
 from api.problems import NotReadyError, json_answer
-from api.requests import Envelope
 from api.security import Door, require_key
 from api.serving import Served, Serving, Slots
 from api.supervisor import Supervisor
@@ -46,6 +47,24 @@ SWITCH_S = 0.001  # after which a thread that computes lets others in: a request
 THREADS_THAT_WAIT = 40  # for the store and for files
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["server"])
+
+
+class Server(FastAPI):
+    """FastAPI behind what every request passes first; `/predict` never reaches it, because it takes as long as a model.
+
+    Args:
+        settings: where things live.
+        given: as FastAPI takes it.
+    """
+
+    def __init__(self, settings: Settings, **given: Any) -> None:
+        super().__init__(**given)
+        door = Door(predict.Shortcut(super().__call__, PACKED_FROM), settings)
+        self._envelope = requests.Envelope(door, settings.max_mib, is_terse=settings.terse_errors)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        await self._envelope(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None, supervisor: Supervisor | None = None) -> FastAPI:
@@ -64,8 +83,8 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
     store.hasten()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # they would fill the log
     working = supervisor or Supervisor(settings.jobs, settings.job_limit_s)
-    app = FastAPI(
-        title="Crisol", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(settings, working)
+    app = Server(
+        settings, title="Crisol", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(settings, working)
     )
     app.state.pages = pages.read(settings)
     app.state.has_key = bool(settings.api_key)
@@ -73,12 +92,9 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
         app.include_router(part.router)
     app.include_router(router)
     problems.install(app)
+    requests.install(app)
     app.add_exception_handler(MlflowException, store.answer)
-    app.add_middleware(predict.Shortcut)
     app.add_middleware(GZipMiddleware, minimum_size=PACKED_FROM, compresslevel=1)
-    app.add_middleware(Door, settings=settings)
-    # The last one added is the outermost
-    app.add_middleware(Envelope, max_mib=settings.max_mib, is_terse=settings.terse_errors)
     return app
 
 

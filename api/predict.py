@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import pandas as pd
 import pyarrow as pa
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.datastructures import QueryParams
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import answers, bodies
@@ -38,11 +39,11 @@ KNOWN = ("threshold", "version", "keep", "explain")
 EXPLAINED_ROWS = 1000  # each takes as long as hundreds that are only answered
 ENDINGS = {bodies.CSV: "csv", bodies.PARQUET: "parquet"}  # names that the reader knows the formats by
 VERSION = re.compile(r"[0-9]{1,9}")
+HEADERS = "latin-1"  # their encoding in HTTP
 router = APIRouter()
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What a request asks for, besides its rows."""
 
     kind: str
@@ -51,18 +52,21 @@ class Asked:
     version: str | None
     keep: str
     explain: int
-    request_id: str
+    request_id: str = ""
 
 
 class Shortcut:
     """ASGI middleware around the framework: `/predict` without its routing, which takes as long as a small model.
 
+    What packs answers stands inside, so answers here are packed here, where they are worth it.
+
     The route below is what the document shows, and answers where this is left out; what goes wrong here reaches
     `requests.Envelope` as it would from there.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, packed_from: int) -> None:
         self.app = app
+        self.packed_from = packed_from
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -70,7 +74,9 @@ class Shortcut:
             await self.app(scope, receive, send)
             return
         scope["route"] = ROUTE  # for whoever counts
-        answer = await predict(Request(scope, receive, send))
+        made = await predict(Request(scope, receive, send))
+        is_small = not isinstance(made, StreamingResponse) and len(made.body) < self.packed_from
+        answer: ASGIApp = made if is_small else GZipMiddleware(made, self.packed_from, compresslevel=1)
         await answer(scope, receive, send)
 
 
@@ -210,17 +216,14 @@ def _asked(request: Request) -> Asked:
     Raises:
         RequestRefusedError: a query parameter that is unknown or not understood.
     """
-    headers = request.headers
-    asked = (
-        request.scope["query_string"].decode("latin-1"),
-        headers.get("content-type", ""),
-        ",".join(headers.getlist("accept")),
-    )
-    return replace(_understood(*asked), request_id=request.state.request_id)
+    headers = request.scope["headers"]
+    kind = next((value for name, value in headers if name == b"content-type"), b"")
+    accept = b",".join([value for name, value in headers if name == b"accept"])
+    return _understood(request.scope["query_string"], kind, accept)._replace(request_id=request.state.request_id)
 
 
 @lru_cache(maxsize=256)
-def _understood(query_string: str, content_type: str, accept: str) -> Asked:
+def _understood(query_string: bytes, content_type: bytes, accept: bytes) -> Asked:
     """The same for the texts that say it: most requests are asked as the one before."""
     query = QueryParams(query_string)
     problems = [_unknown(name) for name in query if name not in KNOWN]
@@ -232,9 +235,9 @@ def _understood(query_string: str, content_type: str, accept: str) -> Asked:
     problems += wrong
     if problems:
         raise RequestRefusedError(*problems)
-    kind, accepted = bodies.kind_of(content_type), answers.wanted(accept)
+    kind, accepted = bodies.kind_of(content_type.decode(HEADERS)), answers.wanted(accept.decode(HEADERS))
     threshold = _threshold(query["threshold"]) if "threshold" in query else None
-    return Asked(kind, accepted, threshold, version and str(int(version)), query.get("keep", "").strip(), explain, "")
+    return Asked(kind, accepted, threshold, version and str(int(version)), query.get("keep", "").strip(), explain)
 
 
 def _threshold(text: str) -> float:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 import traceback
-import uuid
 from collections.abc import MutableMapping
+from functools import lru_cache
 from urllib.parse import quote
 
-from starlette.datastructures import MutableHeaders
+from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,7 +24,10 @@ from steps.stores import trouble_of_step
 SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 CLIENT_GONE = 499  # nginx's number for a client that has hung up
 LOGGED_PATH = 200  # characters
+LINE = "%s %s status=%d ms=%.1f request_id=%s"
 QUIET = ("/health", "/ready", "/ping", "/metrics")  # probes would drown everything else
+OWN_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
+NOT_KEPT = (b"cache-control", b"no-store")
 log = logging.getLogger(__name__)
 
 
@@ -42,23 +46,24 @@ class Envelope:
             return
         began = time.perf_counter()
         TERSE.set(self.is_terse)
-        request_id = _request_id(scope)
+        given = dict(scope["headers"])
+        request_id = _request_id(given.get(b"x-request-id", b""))
+        own = [(b"x-request-id", request_id.encode("ascii")), *OWN_HEADERS]
         scope.setdefault("state", {})["request_id"] = request_id
         sent: MutableMapping[str, int] = {}
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 sent["status"] = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Cross-Origin-Resource-Policy"] = "same-origin"
-                if "cache-control" not in headers:
-                    headers["Cache-Control"] = "no-store"
+                headers = [*message.get("headers", ()), *own]
+                if b"cache-control" not in dict(headers):
+                    headers.append(NOT_KEPT)
+                message["headers"] = headers
             await send(message)
 
         try:
-            await self._guarded(scope, _Limited(scope, receive, self.max_mib), send_with_id, sent)
+            limited = _Limited(given.get(b"content-length", b""), receive, self.max_mib)
+            await self._guarded(scope, limited, send_with_id, sent)
         finally:
             _told(scope, sent.get("status", CLIENT_GONE), time.perf_counter() - began, request_id)
 
@@ -75,21 +80,42 @@ class Envelope:
             problem = trouble_of_step(error)
             kind = "bug" if problem is None else problem.code
             log.error("%s %s request_id=%s at %s", kind, type(error).__name__, request_id, _places(error))  # noqa: TRY400
-            answer = bug_answer(request_id) if problem is None else problem_answer(NotReadyError(problem), request_id)
+            answer = _unexpected(error, request_id)
         else:
             return
         if "status" not in sent:
             await answer(scope, receive, send)
 
 
+def install(app: FastAPI) -> None:
+    """Answer in the one shape also what the framework would answer in its own before it comes to the envelope."""
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _bug)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """Nobody reads it; it is counted."""
+    return Response(status_code=CLIENT_GONE)
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """What no handler expects; it is raised again behind the answer, and logged by the envelope."""
+    return _unexpected(error, request.state.request_id)
+
+
+def _unexpected(error: Exception, request_id: str) -> Response:
+    """The answer for a store that fails, or for a bug."""
+    problem = trouble_of_step(error)
+    return bug_answer(request_id) if problem is None else problem_answer(NotReadyError(problem), request_id)
+
+
 class _Limited:
     """The request's body, refused where it is larger than is taken."""
 
-    def __init__(self, scope: Scope, receive: Receive, max_mib: float) -> None:
+    def __init__(self, said: bytes, receive: Receive, max_mib: float) -> None:
         self.receive = receive
         self.left = int(max_mib * BYTES_PER_MIB)
         self.max_mib = max_mib
-        said = dict(scope["headers"]).get(b"content-length", b"")
         self.is_too_long = said.isdigit() and int(said) > self.left
 
     async def __call__(self) -> Message:
@@ -108,19 +134,26 @@ class _Limited:
         return TooLargeError(Problem("body_too_large", what, "request body", "Send it in parts."))
 
 
-def _request_id(scope: Scope) -> str:
+def _request_id(given: bytes) -> str:
     """The caller's id where it is safe to repeat, otherwise a new one."""
-    given = dict(scope["headers"]).get(b"x-request-id", b"")
-    return given.decode("ascii") if SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+    return given.decode("ascii") if SAFE_ID.fullmatch(given) else os.urandom(16).hex()
 
 
 def _told(scope: Scope, status: int, seconds: float, request_id: str) -> None:
     """Count a request, and write its line: no query, no body, nothing that could break the line."""
     route = getattr(scope.get("route"), "path", None)
     measures.request(scope["method"], route, status, seconds)
-    path = quote(scope["path"], errors="replace")[:LOGGED_PATH]
+    path = _shown(scope["path"])
     level = logging.DEBUG if path in QUIET else logging.INFO
-    log.log(level, "%s %s status=%d ms=%.1f request_id=%s", scope["method"], path, status, seconds * 1000, request_id)
+    if log.isEnabledFor(level):  # a record without its place in the program, which takes long to find
+        told = scope["method"], path, status, seconds * 1000, request_id
+        log.handle(log.makeRecord(log.name, level, __file__, 0, LINE, told, None))
+
+
+@lru_cache(maxsize=64)
+def _shown(path: str) -> str:
+    """A path as it may stand in a log."""
+    return quote(path, errors="replace")[:LOGGED_PATH]
 
 
 def _places(error: Exception) -> str:

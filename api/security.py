@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from time import monotonic
 from urllib.parse import urlsplit
@@ -30,7 +31,7 @@ from steps.settings import Settings
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OPEN_PATHS = ("/", "/health", "/ready", "/ping")  # probes, and the page, which asks for the key
 OPEN_FOLDER = "/static/"
-OWN_SITES = ("same-origin", "none")  # `none`: typed by the user
+OWN_SITES = (b"same-origin", b"none")  # `none`: typed by the user
 MOST_FAILURES, MINUTE_S = 20, 60
 MOST_ADDRESSES = 10_000  # that are told apart
 FIX_KEY = "Send the header `Authorization: Bearer <the key in CRISOL_API_KEY>`."
@@ -111,13 +112,13 @@ class Door:
             ForeignOriginError: sent by another site's page.
             KeyRefusedError: without the key.
         """
-        headers = Headers(scope=scope)
         if self.is_local:
-            _check_host(scope, headers)
+            called, port = scope.get("server") or ("", None)
+            _check_host(tuple(value for name, value in scope["headers"] if name == b"host"), called, port)
         if scope["method"] not in SAFE_METHODS:
-            _check_origin(headers)
+            _check_origin(dict(scope["headers"]))
         if self.key and not _is_open(scope["path"]):
-            self._check_key(headers, (scope.get("client") or ("",))[0])
+            self._check_key(Headers(scope=scope), (scope.get("client") or ("",))[0])
 
     def _check_key(self, headers: Headers, address: str) -> None:
         """The key, unless the address has tried too many."""
@@ -134,22 +135,22 @@ class Door:
         raise KeyRefusedError(Problem("key_wrong", "The key is not the server's.", "header Authorization", FIX_KEY))
 
 
-def _check_host(scope: Scope, headers: Headers) -> None:
+@lru_cache(maxsize=256)
+def _check_host(hosts: tuple[bytes, ...], called: str, port: int | None) -> None:
     """The Host header, and the address that was really called, are this machine's."""
-    called, port = scope.get("server") or ("", None)
-    names = [_host_of(f"//{host}") for host in headers.getlist("host")]
+    names = [_host_of(f"//{host.decode('latin-1')}") for host in hosts]
     if len(names) != 1 or not is_loopback(names[0] or "") or (port is not None and not is_loopback(called)):
         what = "The server answers requests for this machine only (localhost, 127.0.0.1)."
         fix = "Call it by http://127.0.0.1, or start it with --host and CRISOL_API_KEY."
         raise ForeignHostError(Problem("host_foreign", what, "header Host", fix))
 
 
-def _check_origin(headers: Headers) -> None:
+def _check_origin(headers: Mapping[bytes, bytes]) -> None:
     """A browser says from which page a request comes; programs say nothing."""
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
     is_foreign = site is not None and site not in OWN_SITES
     if origin is not None:
-        is_foreign |= origin.lower().partition("://")[2] != headers.get("host", "").lower()
+        is_foreign |= origin.lower().partition(b"://")[2] != headers.get(b"host", b"").lower()
     if is_foreign:
         what = "The request comes from a page of another site."
         raise ForeignOriginError(

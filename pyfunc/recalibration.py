@@ -34,5 +34,7 @@ class Recalibration:
             slope, intercept = self.numbers
             within = np.minimum(np.maximum(second, LEAST_SAID), 1 - LEAST_SAID)
             return probabilities_of((slope * np.log(within / (1 - within)) + intercept)[:, np.newaxis])
-        second = np.interp(second, *self.numbers)
-        return np.column_stack([1 - second, second])
+        found = np.empty(scores.shape)
+        found[:, 1] = np.interp(second, *self.numbers)
+        np.subtract(1, found[:, 1], out=found[:, 0])
+        return found
