@@ -5,12 +5,10 @@ A node is two numbers: what it compares with, and packed into the other its colu
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from pyfunc.boosters import MOST_MARGIN
 from pyfunc.compiled import machine
 from pyfunc.compiled.forest import Floats, Forest, Ints
 from pyfunc.compiled.places import GREATER, Asked, NotAskedError, Places
@@ -36,7 +34,6 @@ class Descent:
     def __init__(self, forest: Forest, outputs: int, places: Places) -> None:
         lanes = machine.lanes()
         self._run = machine.compiled(lanes.descend, _smallest)
-        self._mean = machine.compiled(_mean_of, _one_margin)
         self.outputs = outputs
         levels, sizes = places.levels, np.diff(forest.leaves)
         if 2 * sizes.max(initial=0) > MOST or len(places.columns) > MOST:
@@ -63,35 +60,6 @@ class Descent:
         out = np.zeros(self.outputs)
         self._run(row, *self._trees, out)
         return out
-
-    def probabilities(self, row: Floats, members: int) -> Floats:
-        """The mean of the members' probabilities (n_classes,), where the outputs are margins of each in turn."""
-        outputs = self.outputs // members
-        mean = np.zeros(max(2, outputs))
-        self._mean(self.sums(row).reshape(members, outputs), mean)
-        return mean
-
-
-def _mean_of(margins: Any, mean: Any) -> None:
-    """`pyfunc.boosters.probabilities_of` margins (n_members, n_outputs), on average; compiled by Numba."""
-    members, outputs = margins.shape
-    for member in range(members):
-        if outputs == 1:
-            within = min(max(margins[member, 0], -MOST_MARGIN), MOST_MARGIN)
-            second = 1 / (1 + math.exp(-within))
-            mean[0] += (1 - second) / members
-            mean[1] += second / members
-        else:
-            largest, total = margins[member].max(), 0.0
-            for output in range(outputs):
-                total += math.exp(margins[member, output] - largest)
-            for output in range(outputs):
-                mean[output] += math.exp(margins[member, output] - largest) / total / members
-
-
-def _one_margin() -> tuple[Any, ...]:
-    """Arguments of `_mean_of`."""
-    return np.zeros((1, 1)), np.zeros(2)
 
 
 def _nodes(forest: Forest, asked: Asked, is_left: np.ndarray[Any, Any], starts: Ints) -> tuple[Words, Words]:

@@ -18,6 +18,7 @@ from pyfunc.compiled.engine import Engine
 from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
 from pyfunc.compiled.machine import NoMachineError
+from pyfunc.compiled.means import Mean
 from pyfunc.compiled.places import NotAskedError, Places
 from pyfunc.compiled.walk import Walk
 
@@ -54,6 +55,7 @@ class _Asked:
         self.questions: Questions | None = None
         self.descent: Descent | None = None
         self.walk: Walk | None = None  # in the place of both, where trees are too deep for them
+        self.mean: Mean | None = None  # of what either says of one row
         self._is_refused = False
         self._lock = threading.Lock()
 
@@ -75,6 +77,7 @@ class _Asked:
     def _make(self, bag: Bag) -> None:
         """Put the trees in the way that suits them."""
         forest, outputs = read(gzip.decompress(bag.packed).decode()), bag.members * bag.outputs
+        self.mean = Mean(bag.members, bag.outputs, bag.trees if bag.said == SHARES else 0)
         if len(forest.values) > WALKED_FROM * forest.n_trees and not forest.is_code.any():
             self.walk = Walk(forest, outputs)
             return
@@ -157,14 +160,13 @@ class Bag:
 
     def _score_row(self, row: Floats) -> Floats:
         """Where it was not asked before."""
-        trees = self._asked.descent
-        if trees is not None and self.said == MARGINS:
-            return trees.probabilities(row, self.members)
-        if trees is not None:
-            sums = trees.sums(row)
-        else:
-            sums = self._engine.row(row) if self._asked.walk is None else self._asked.walk.row(row)
-        return np.asarray(self._probabilities(sums.reshape(self.members, self.outputs)).sum(axis=0) / self.members)
+        made = self._asked
+        if made.mean is not None and made.descent is not None:
+            return made.mean(made.descent.sums(row))
+        if made.mean is not None and made.walk is not None:
+            return made.mean(made.walk.row(row))
+        sums = self._engine.row(row).reshape(self.members, self.outputs)
+        return np.asarray(self._probabilities(sums).sum(axis=0) / self.members)
 
     def _probabilities(self, said: Floats) -> Floats:
         """(n, n_classes) of what a member says (n, n_outputs)."""
@@ -197,8 +199,10 @@ class Stack:
 
     def score_row(self, row: Floats, said: Said | None = None) -> Floats:
         """The same for one row."""
-        heard = [each for base in self.bases for each in saying(base.score_row(row, said))]
-        return self.top.score_row(np.concatenate([row, heard]))
+        seen = np.empty(self.top.features)
+        seen[: len(row)] = row
+        seen[len(row) :] = [each for base in self.bases for each in saying(base.score_row(row, said))]
+        return self.top.score_row(seen)
 
     def warm(self) -> None:
         """All of them."""

@@ -69,7 +69,7 @@ class Plan:
         total: Any = 0.0
         for part in self.parts:
             total = total + part.weight * part.model.score_row(*seen[part.features])
-        return np.asarray(self.recalibration(total[np.newaxis])[0] if self.recalibration else total)
+        return np.asarray(self.recalibration.of_row(total) if self.recalibration else total)
 
     def warm(self) -> None:
         """Make what answers faster from then on; takes seconds, and others may ask meanwhile."""

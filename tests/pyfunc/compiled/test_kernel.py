@@ -15,9 +15,11 @@ from pyfunc.compiled.extract import extract
 from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
 from pyfunc.compiled.lightgbm_text import Tree, model
+from pyfunc.compiled.means import Mean
 from pyfunc.compiled.models import LEAST_ROWS, WAITED_FOR, Bag
 from pyfunc.compiled.places import NotAskedError, Places
 from pyfunc.compiled.walk import Walk
+from pyfunc.recalibration import Recalibration
 from tests.api.served import until
 from tests.pyfunc.compiled.test_compiled import FRAME, LEARNERS, MATRIX, SCHEMA, bagged, labels, piped
 
@@ -229,3 +231,38 @@ def test_lanes_are_had_from_arrays_without_gaps_only():
     loop(cells, *rest)
     with pytest.raises(numba.errors.TypingError, match="lanes cannot be had"):
         loop(np.zeros(4)[::2], *rest)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("trees", [0, 40])
+def test_the_mean_of_one_row_is_that_of_many(outputs, trees):
+    """What members say is averaged by machine code for one row, and by arrays for many."""
+    sums = np.random.default_rng(3).random((50, 4 * outputs)) * (trees or 900) / outputs
+    bag = Bag(b"", 4, max(2, outputs), models.SHARES if trees else models.MARGINS, trees, 1)
+    said = sums.reshape(50, 4, outputs)
+    expected = sum(bag._probabilities(said[:, member]) for member in range(4)) / 4
+
+    found = np.array([Mean(4, outputs, trees)(row) for row in sums])
+
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    "recalibration",
+    [
+        Recalibration("temperature", np.array([1.7])),
+        Recalibration("sigmoid", np.array([0.8, -0.2])),
+        Recalibration("isotonic", np.array([[0.1, 0.3, 0.3, 0.7], [0.05, 0.2, 0.4, 0.9]])),
+        Recalibration("isotonic", np.array([[0.5], [0.4]])),
+    ],
+    ids=["temperature", "sigmoid", "isotonic", "one point"],
+)
+def test_one_row_is_recalibrated_as_many_are(recalibration):
+    """On the points, between them, and beyond them."""
+    second = np.array([0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1])
+    scores = np.column_stack([1 - second, second])
+
+    found = np.array([recalibration.of_row(row) for row in scores])
+
+    np.testing.assert_allclose(found, recalibration(scores), rtol=0, atol=1e-12)
