@@ -72,6 +72,8 @@ def counts(notices: Sequence[Notice]) -> str:
 
     Formats other than JSON have no place for warnings in their body.
     """
+    if not notices:
+        return ""
     found = Counter[str]()
     for notice in notices:
         found[notice.code] += notice.count

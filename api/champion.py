@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import mlflow
@@ -47,12 +48,12 @@ class Loaded:
     served: Any  # the mlflow.pyfunc model around the scorer, for MLflow's own protocol
     example: pd.DataFrame | None
 
-    @property
+    @cached_property
     def facts(self) -> dict[str, str]:
         """Which model it is, as answers carry it."""
         return {"name": self.name, "version": self.version, "run_id": self.run_id}
 
-    @property
+    @cached_property
     def headers(self) -> dict[str, str]:
         """The same in headers."""
         return {"X-Crisol-Model-Version": self.version, "X-Crisol-Run-Id": self.run_id}

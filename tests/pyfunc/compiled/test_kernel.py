@@ -237,12 +237,13 @@ def test_lanes_are_had_from_arrays_without_gaps_only():
 @pytest.mark.parametrize("trees", [0, 40])
 def test_the_mean_of_one_row_is_that_of_many(outputs, trees):
     """What members say is averaged by machine code for one row, and by arrays for many."""
-    sums = np.random.default_rng(3).random((50, 4 * outputs)) * (trees or 900) / outputs
+    said = np.random.default_rng(3).random((50, 4, outputs)) * (trees or 900)
+    if trees and outputs > 1:
+        said *= trees / said.sum(axis=2, keepdims=True)
     bag = Bag(b"", 4, max(2, outputs), models.SHARES if trees else models.MARGINS, trees, 1)
-    said = sums.reshape(50, 4, outputs)
     expected = sum(bag._probabilities(said[:, member]) for member in range(4)) / 4
 
-    found = np.array([Mean(4, outputs, trees)(row) for row in sums])
+    found = np.array([Mean(4, outputs, trees)(row) for row in said.reshape(50, -1)])
 
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found.sum(axis=1), 1)
