@@ -24,7 +24,7 @@ from steps.data.json_table import may_be_json
 from steps.data.row_stream import NotPlainError, RowStream
 from steps.data.text_source import TextSource, pieces
 
-BLOCK_BYTES = 1024 * 1024  # of text in a batch; no row may be longer. pyarrow reads up to 32 blocks ahead
+BLOCK_BYTES = 512 * 1024  # of text in a batch; no row may be longer. pyarrow reads up to 32 blocks ahead
 READ_OTHERWISE = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff", b"PK\x03\x04", b"PK\x05\x06", b"ORC")  # beginnings
 HEAD_BYTES = encodings.BYTES_LOOKED_AT + delimited.SAMPLE_BYTES + 1  # from which a text is known for what it is
 
@@ -195,7 +195,7 @@ class TextRows(RowStream):
             if beginning is not None:
                 beginning.append(batch)
                 if self._ahead is None or sum(part.num_rows for part in beginning) >= header.FIRST_ROWS:
-                    frame = pa.Table.from_batches(beginning).to_pandas()
+                    frame = pa.Table.from_batches(beginning).slice(0, header.FIRST_ROWS).to_pandas()
                     self.notices += header.header_notices(self.header, frame)
                     beginning = None
             yield batch
