@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from api import (
     experiments,
     invocations,
-    measures,
+    metrics,
     models,
     pages,
     predict,
@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
     )
     app.state.pages = pages.read(settings)
     app.state.has_key = bool(settings.api_key)
-    for part in (predict, uploads, training, models, promotion, invocations, pages, measures):
+    for part in (predict, uploads, training, models, promotion, invocations, pages, metrics):
         app.include_router(part.router)
     app.include_router(router)
     problems.install(app)
