@@ -31,8 +31,9 @@ from pyfunc.compiled.plan import Plan
 from pyfunc.errors import ArtifactMismatchError, Problem
 from pyfunc.schema import InputSchema
 
-PACKAGE_FORMAT = 3  # 2: schema format 2, and pipelines that may be recalibrated; 3: a plan beside the pipeline
-READABLE = (1, 2, 3)
+# 2: schema format 2, and pipelines that may be recalibrated; 3: a plan beside the pipeline; 4: counts beside its trees
+PACKAGE_FORMAT = 4
+READABLE = (1, 2, 3, 4)
 COMPILED, BY_PIPELINE = "compiled", "pipeline"  # who answers: `scorer` of the manifest
 MANIFEST, SCHEMA, PIPELINE = "manifest.json", "schema.json", "pipeline.pkl"
 ITSELF = "sha256"  # of what else the manifest says; models saved before 2026-11-28 have none

@@ -15,6 +15,7 @@ from pyfunc.boosters import Forest
 from pyfunc.cells import Kind
 from pyfunc.codes import Codes
 from pyfunc.compiled import lightgbm_text, linear, trees
+from pyfunc.compiled.catboost_json import Counted
 from pyfunc.compiled.features import (
     AGE,
     CATEGORY,
@@ -140,14 +141,16 @@ def _bag(bag: bags.Bag, columns: int, levels: Mapping[int, int]) -> Bag:
     left_out = set(bag.left_out)
     places = np.array([at for at in range(columns) if at not in left_out], dtype=np.int64)
     members: list[Any] = bag.members_
-    channels = [channel for member in members for channel in trees.channels_of(member, places, levels)]
+    counted = Counted(columns)
+    channels = [channel for member in members for channel in trees.channels_of(member, places, levels, counted)]
     is_forest = isinstance(members[0], Forest)
     grown = [len(member.trees) if is_forest else 0 for member in members]
     if len(set(grown)) > 1:
         raise NotCompiledError("forests of different sizes in one bag")
     classes = members[0].classes if is_forest else max(2, len(channels) // len(members))
-    packed = gzip.compress(lightgbm_text.model(channels, columns).encode(), PACKING, mtime=0)
-    return Bag(packed, len(members), classes, SHARES if is_forest else MARGINS, grown[0], columns)
+    packed = gzip.compress(lightgbm_text.model(channels, counted.width).encode(), PACKING, mtime=0)
+    said = SHARES if is_forest else MARGINS
+    return Bag(packed, len(members), classes, said, grown[0], counted.width, counted.counts())
 
 
 def _stack(stacked: bags.Stacked, columns: int, levels: Mapping[int, int]) -> Stack:

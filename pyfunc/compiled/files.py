@@ -1,5 +1,7 @@
 """A plan on disk: `plan.json`, its arrays in `plan.npz`, the trees of each bag in `trees-<n>.bin`, packed.
 
+Counts of CatBoost's stand in `counts-<n>.bin` beside them.
+
 The name does not end in `.gz`: MLflow tells S3 that such files are packed for the way, and unpacks them on it.
 """
 
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pyfunc.compiled.counts import Counts
 from pyfunc.compiled.features import Feature, Features
 from pyfunc.compiled.models import Bag, Curve, Linear, Model, Stack, Waves
 from pyfunc.compiled.plan import Part, Plan
@@ -51,6 +54,11 @@ def load(folder: Path) -> Plan:
         tuple(Part(part["weight"], part["features"], reader.model(part["model"])) for part in stated["parts"]),
         recalibration and Recalibration(recalibration["method"], reader.arrays[recalibration["numbers"]]),
     )
+
+
+def counts_of(trees: str) -> str:
+    """The file of the counts that the trees of another file ask for."""
+    return trees.replace("trees", "counts")
 
 
 @dataclass
@@ -94,9 +102,12 @@ class _Writer:
                 name = self.bags[id(model)] = f"trees-{len(self.files)}.bin"
                 (self.folder / name).write_bytes(model.packed)
                 self.files.append(name)
+                if model.counts is not None:
+                    self.files.append(counts_of(name))
+                    (self.folder / self.files[-1]).write_bytes(model.counts.packed)
             return {
                 "kind": "bag", "trees_in": name, "members": model.members, "classes": model.classes, "said": model.said,
-                "trees": model.trees, "features": model.features,
+                "trees": model.trees, "features": model.features, "counts": model.counts is not None,
             }  # fmt: skip
         if isinstance(model, Stack):
             return {"kind": "stack", "bases": [self.model(base) for base in model.bases], "top": self.model(model.top)}
@@ -162,8 +173,9 @@ class _Reader:
         name = stated["trees_in"]
         if name not in self.bags:
             packed = (self.folder / name).read_bytes()
-            facts = (stated[fact] for fact in ("members", "classes", "said", "trees", "features"))
-            self.bags[name] = Bag(packed, *facts)
+            counts = Counts((self.folder / counts_of(name)).read_bytes()) if stated.get("counts") else None
+            facts = {fact: stated[fact] for fact in ("members", "classes", "said", "trees", "features")}
+            self.bags[name] = Bag(packed, **facts, counts=counts)
         return self.bags[name]
 
     def _curve(self, stated: Mapping[str, Any]) -> Curve:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pyfunc.boosters import elected, probabilities_of, saying, sayings
+from pyfunc.compiled.counts import Counts
 from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.engine import Engine
 from pyfunc.compiled.forest import read
@@ -105,7 +106,8 @@ class Bag:
         classes: that are told apart.
         said: `MARGINS`, whose softmax or logistic function counts, or `SHARES` of votes in as many trees.
         trees: of each member; where shares are said.
-        features: columns of the matrix.
+        features: columns of the matrix, and counts behind them.
+        counts: what makes these; None where the trees see the matrix alone.
     """
 
     packed: bytes = field(repr=False)
@@ -114,6 +116,7 @@ class Bag:
     said: str
     trees: int
     features: int
+    counts: Counts | None = None
     _asked: _Asked = field(init=False, repr=False, compare=False, default_factory=_Asked)
 
     @property
@@ -132,6 +135,8 @@ class Bag:
 
     def _score(self, matrix: Floats) -> Floats:
         """Where it was not asked before."""
+        if self.counts is not None:
+            matrix = self.counts.of_rows(matrix)
         sums = self._sums(matrix).reshape(len(matrix), self.members, self.outputs)
         total = self._probabilities(sums[:, 0])
         for member in range(1, self.members):
@@ -160,6 +165,8 @@ class Bag:
 
     def _score_row(self, row: Floats) -> Floats:
         """Where it was not asked before."""
+        if self.counts is not None:
+            row = self.counts.of_row(row)
         made = self._asked
         if made.mean is not None and made.descent is not None:
             return made.mean(made.descent.sums(row))
@@ -199,10 +206,8 @@ class Stack:
 
     def score_row(self, row: Floats, said: Said | None = None) -> Floats:
         """The same for one row."""
-        seen = np.empty(self.top.features)
-        seen[: len(row)] = row
-        seen[len(row) :] = [each for base in self.bases for each in saying(base.score_row(row, said))]
-        return self.top.score_row(seen)
+        heard = [each for base in self.bases for each in saying(base.score_row(row, said))]
+        return self.top.score_row(np.array([*row.tolist(), *heard]))
 
     def warm(self) -> None:
         """All of them."""

@@ -1,7 +1,4 @@
-"""The trees of each library, turned into channels of LightGBM blocks that add up to the same numbers.
-
-Other libraries compare in float32. Rounding to float32 is monotone, so `float32(x) <= t` is `x <= T` for one float64 T.
-"""
+"""The trees of each library, turned into channels of LightGBM blocks that add up to the same numbers."""
 
 from __future__ import annotations
 
@@ -15,23 +12,23 @@ import numpy as np
 
 from pyfunc.boosters import MISSING, NO_CATEGORY, CatBoost, Forest, LightGBM, XGBoost
 from pyfunc.compiled import lightgbm_text
+from pyfunc.compiled.catboost_json import Counted, Question, Seen
 from pyfunc.compiled.lightgbm_text import Tree
-from pyfunc.compiled.unfit import NotCompiledError
+from pyfunc.compiled.rounding import at_most, less_than
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Levels = Mapping[int, int]  # by column of the matrix: how many codes a category has
-# CityHash64 (version 1.0) of texts of up to three bytes, which CatBoost knows categories by
-_K2, _K3, _64 = 0x9AE16A3B2F90404F, 0xC949D7C7509E6557, 2**64 - 1
 
 
-def channels_of(member: Any, places: Ints, levels: Levels) -> list[list[str]]:
+def channels_of(member: Any, places: Ints, levels: Levels, counted: Counted) -> list[list[str]]:
     """Blocks of trees by output, in the order of the classes.
 
     Args:
         member: a booster or a forest of `pyfunc.boosters`.
         places: (n_features,) where its features stand in the matrix.
         levels: of the matrix's categories.
+        counted: takes the counts that trees ask for besides the matrix.
 
     Raises:
         NotCompiledError: splits that are no function of single columns.
@@ -43,26 +40,9 @@ def channels_of(member: Any, places: Ints, levels: Levels) -> list[list[str]]:
     if isinstance(member, XGBoost):
         return _of_xgboost(member, places, levels)
     if isinstance(member, CatBoost):
-        return _of_catboost(member, places, levels)
+        return _of_catboost(member, places, levels, counted)
     assert isinstance(member, Forest)
     return _of_forest(member, places)
-
-
-@np.errstate(over="ignore")  # beyond the largest there is infinity
-def at_most(bound: Floats) -> Floats:
-    """The largest float64 (n,) whose float32 is not greater than each bound."""
-    below = bound.astype(np.float32)
-    below = np.where(below.astype(np.float64) > bound, np.nextafter(below, np.float32(-np.inf)), below)
-    above = np.nextafter(below, np.float32(np.inf))
-    middle = below.astype(np.float64) / 2 + above.astype(np.float64) / 2
-    goes_down = middle.astype(np.float32) <= below  # a tie is rounded to the even one
-    return np.where(goes_down, middle, np.nextafter(middle, -np.inf))
-
-
-@np.errstate(over="ignore")
-def less_than(bound: Floats) -> Floats:
-    """The largest float64 (n,) whose float32 is less than each bound, which is a float32."""
-    return at_most(np.nextafter(bound.astype(np.float32), np.float32(-np.inf)).astype(np.float64))
 
 
 def _dealt(blocks: Sequence[str], outputs: int) -> list[list[str]]:
@@ -100,45 +80,30 @@ def _xgboost_tree(tree: Mapping[str, Any], places: Ints, levels: Levels) -> Tree
     return _renumbered(feature, less_than(conditions), missing_left, categories, left, right, conditions)
 
 
-def _of_catboost(member: CatBoost, places: Ints, levels: Levels) -> list[list[str]]:
+def _of_catboost(member: CatBoost, places: Ints, levels: Levels, counted: Counted) -> list[list[str]]:
     """Trees whose levels ask the same question everywhere."""
     with tempfile.TemporaryDirectory(prefix="crisol-") as folder:
         file = Path(folder) / "model.json"
         member.booster.save_model(str(file), format="json")
         stated = json.loads(file.read_text())
-    questions = {split["split_type"] for tree in stated["oblivious_trees"] or () for split in tree["splits"] or ()}
-    if not questions <= {"FloatFeature", "OneHotFeature"}:
-        raise NotCompiledError("CatBoost's counts of labels by category")
     scale, bias = stated["scale_and_bias"]
-    treated = {each["feature_index"]: each["nan_value_treatment"] for each in stated["features_info"]["float_features"]}
-    codes = {_hash(str(code)): code for code in range(NO_CATEGORY, min(MOST_CODES, max(levels.values(), default=0)))}
+    seen = Seen(places[member.numbers], places[member.categories], stated["features_info"], levels)
+    columns = counted.take(stated, seen)
     channels: list[list[str]] = [[_constant(each).text()] for each in bias]
     for tree in stated["oblivious_trees"]:
-        asked = [_question(split, member, treated, codes) for split in tree["splits"] or ()]
+        asked = [
+            (columns.of(split), float(at_most(np.array([split["border"]]))[0]), False, None)
+            if split["split_type"] == "OnlineCtr"
+            else seen.question(split)
+            for split in tree["splits"] or ()
+        ]
         values = np.array(tree["leaf_values"], dtype=np.float64).reshape(-1, len(bias)) * scale
         for channel, leaves in zip(channels, values.T, strict=True):
-            channel.append(_oblivious(asked, leaves, places, levels).text())
+            channel.append(_oblivious(asked, leaves, levels).text())
     return channels
 
 
-MOST_CODES = 1000  # of three digits
-Question = tuple[int, float | None, bool, int | None]  # feature, border in float64 or None, gap is beyond it, code
-
-
-def _question(
-    split: Mapping[str, Any], member: CatBoost, treated: Mapping[int, str], codes: Mapping[int, int]
-) -> Question:
-    """One level of a tree."""
-    if split["split_type"] == "FloatFeature":
-        at = split["float_feature_index"]
-        return member.numbers[at], float(at_most(np.array([split["border"]]))[0]), treated.get(at) == "AsTrue", None
-    code = codes.get(split["value"] % 2**32)
-    if code is None:
-        raise NotCompiledError("a category that CatBoost knows by another name")
-    return member.categories[split["cat_feature_index"]], None, False, code
-
-
-def _oblivious(asked: Sequence[Question], leaves: Floats, places: Ints, levels: Levels) -> Tree:
+def _oblivious(asked: Sequence[Question], leaves: Floats, levels: Levels) -> Tree:
     """A whole binary tree: node `2^d - 1 + path` asks the d-th question, the answer is a bit of the leaf's number."""
     depth = len(asked)
     nodes = 2**depth - 1
@@ -151,14 +116,14 @@ def _oblivious(asked: Sequence[Question], leaves: Floats, places: Ints, levels: 
         is_last = level + 1 == depth
         below = -(path + 1) if is_last else first + step + path
         beyond = -(path + step + 1) if is_last else first + 2 * step + path
-        feature[asking] = places[at]
+        feature[asking] = at
         is_one_code = border is None and code != NO_CATEGORY  # which goes left as what is listed does
         left[asking], right[asking] = (beyond, below) if is_one_code else (below, beyond)
         if border is not None:
             threshold[asking], missing_left[asking] = border, not gap_is_beyond
             continue
         assert code is not None
-        listed = [code] if is_one_code else range(levels[int(places[at])])
+        listed = [code] if is_one_code else range(levels[at])
         categories |= dict.fromkeys(range(first, first + step), listed)
     return Tree(feature, threshold, missing_left, categories, left, right, leaves)
 
@@ -200,11 +165,3 @@ def _constant(value: float) -> Tree:
     """A tree that says the same of every row."""
     none = np.zeros(0, dtype=np.int64)
     return Tree(none, np.zeros(0), np.zeros(0, dtype=bool), {}, none, none, np.array([value]))
-
-
-def _hash(text: str) -> int:
-    """What CatBoost knows a category by: the lower half of the hash of its text, up to three bytes long."""
-    raw = text.encode()
-    first, last = raw[0] + (raw[len(raw) >> 1] << 8), len(raw) + (raw[-1] << 2)
-    mixed = (first * _K2 & _64) ^ (last * _K3 & _64)
-    return ((mixed ^ mixed >> 47) * _K2 & _64) % 2**32

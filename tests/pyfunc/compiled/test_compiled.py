@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
+import catboost
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,10 +25,12 @@ from pyfunc import package
 from pyfunc.bags import Bag, Stacked, heard
 from pyfunc.cells import Kind
 from pyfunc.codes import Codes
-from pyfunc.compiled import files, models
+from pyfunc.compiled import catboost_json, files, models
+from pyfunc.compiled.catboost_json import hash_of
 from pyfunc.compiled.checking import SAME, difference, odd_rows
+from pyfunc.compiled.counts import BOUND, CATEGORY
 from pyfunc.compiled.extract import extract
-from pyfunc.compiled.trees import at_most, less_than
+from pyfunc.compiled.rounding import at_most, less_than
 from pyfunc.compiled.unfit import NotCompiledError
 from pyfunc.enforced import columns_of
 from pyfunc.errors import ArtifactMismatchError
@@ -181,14 +187,67 @@ def test_what_no_plan_has_a_place_for_is_named(pipeline, reason):
         extract(pipeline, SCHEMA)
 
 
-def test_counts_of_labels_by_category_are_left_to_catboost():
-    """They are no function of single codes that a tree could ask for."""
-    y = labels(2)
-    given_to = {"learning_rate": 0.3, "depth": 3, "boosting_type": "Plain", "one_hot_max_size": 2}
-    bag = Bag("catboost", given_to, STEPS[-1].categories_).fit(MATRIX, y, splits_of(y, 3, 1))
+def counted(classes: int, **more: Any) -> Pipeline:
+    """A bag of CatBoost's with counts of labels by categories, and by what else they are combined with."""
+    given_to = {"learning_rate": 0.3, "depth": 4, "one_hot_max_size": 2, "max_ctr_complexity": 4, **more}
+    y = labels(classes)
+    return piped(Bag("catboost", given_to, STEPS[-1].categories_).fit(MATRIX, y, splits_of(y, 3, 1)))
 
-    with pytest.raises(NotCompiledError, match="counts of labels"):
-        extract(piped(bag), SCHEMA)
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"boosting_type": "Plain"},
+        {"one_hot_max_size": 10, "simple_ctr": ["Buckets:Prior=0.3", "Counter"], "combinations_ctr": ["Borders"]},
+        {"counter_calc_method": "Full", "nan_mode": "Max"},
+    ],
+    ids=["plain", "kinds", "full"],
+)
+def test_counts_of_labels_by_category_are_numbers_behind_the_matrix(classes, more, tmp_path):
+    """Of single categories and of combinations; also of those that training has not seen together."""
+    pipeline = counted(classes, **more)
+    kinds = {what for part in extract(pipeline, SCHEMA).parts for what in kinds_of(part.model)}
+
+    assert CATEGORY in kinds
+    assert BOUND in kinds or more.get("boosting_type") != "Plain"
+    assert far(pipeline, tmp_path) <= SAME
+
+
+def kinds_of(model: Any) -> set[float]:
+    """What the counts of a bag are counts of."""
+    _, combinations = model.counts._read
+    return {what for each in combinations for what in each.elements[:, 0].tolist()}
+
+
+def test_equal_bags_with_counts_are_one():
+    """A part of a blend is a base of its stacks too: what is packed tells whether they are equal."""
+    one, again = (extract(counted(2, boosting_type="Plain"), SCHEMA).parts[0].model for _ in range(2))
+
+    assert one == again
+    assert hash(one) == hash(again)
+
+
+def test_an_unknown_kind_of_count_is_left_to_catboost():
+    """Nothing in the portfolio asks for it."""
+    stated = {"hash_stride": 3, "hash_map": ["7", 0.5, 2], "counter_denominator": 0}
+
+    with pytest.raises(NotCompiledError, match="of the kind FloatTargetMeanValue"):
+        catboost_json.Table(stated, {"ctr_type": "FloatTargetMeanValue", "target_border_idx": 0})
+
+
+@pytest.mark.parametrize("code", [-1, 0, 9, 10, 99, 100, 999, 1000, 4999, 9999])
+def test_a_code_is_known_as_catboost_knows_it(code):
+    """By the hash of its text."""
+    pool = catboost.Pool([[str(code)], ["x"], ["y"], ["z"]] * 20, [1, 0, 0, 0] * 20, cat_features=[0])
+    booster = catboost.CatBoostClassifier(iterations=1, depth=1, one_hot_max_size=5, logging_level="Silent").fit(pool)
+    with tempfile.TemporaryDirectory() as folder:
+        booster.save_model(f"{folder}/model.json", format="json")
+        stated = json.loads(Path(folder, "model.json").read_text())
+
+    values = {value % 2**32 for each in stated["features_info"]["categorical_features"] for value in each["values"]}
+
+    assert hash_of(str(code)) in values
 
 
 def test_large_forests_are_refused_before_any_work():
