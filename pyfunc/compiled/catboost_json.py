@@ -41,7 +41,9 @@ class Seen:
     def __init__(self, numbers: Ints, categories: Ints, info: Mapping[str, Any], levels: Levels) -> None:
         self.numbers, self.categories = numbers.tolist(), categories.tolist()
         self.most = min(MOST_CODES, max(levels.values(), default=0))
-        self._treated = {each["feature_index"]: each["nan_value_treatment"] for each in info["float_features"]}
+        self._treated = {
+            each["feature_index"]: each["nan_value_treatment"] for each in info.get("float_features") or ()
+        }
         self._codes = {hash_of(str(code)): code for code in range(NO_CATEGORY, self.most)}
 
     def question(self, split: Mapping[str, Any]) -> Question:
@@ -76,7 +78,7 @@ class Columns:
     """Where the counts of one model stand behind the matrix."""
 
     def __init__(self, info: Mapping[str, Any]) -> None:
-        before = sum(len(each["borders"] or ()) for each in info["float_features"])
+        before = sum(len(each["borders"] or ()) for each in info.get("float_features") or ())
         before += sum(len(each.get("values") or ()) for each in info.get("categorical_features") or ())
         # Questions are numbered through: bounds of numbers, codes, bounds of counts
         self._first = [*accumulate((len(each["borders"]) for each in info.get("ctrs") or ()), initial=before)]

@@ -214,6 +214,15 @@ def test_counts_of_labels_by_category_are_numbers_behind_the_matrix(classes, mor
     assert far(pipeline, tmp_path) <= SAME
 
 
+def test_a_model_without_numbers_has_counts_too(tmp_path):
+    """It states no list of numbers at all."""
+    numbers = tuple(at for at in range(MATRIX.shape[1]) if at not in STEPS[-1].categories_)
+    y = labels(2)
+    bag = Bag("catboost", {"depth": 3, "one_hot_max_size": 2}, STEPS[-1].categories_, left_out=numbers)
+
+    assert far(piped(bag.fit(MATRIX, y, splits_of(y, 3, 1))), tmp_path) <= SAME
+
+
 def kinds_of(model: Any) -> set[float]:
     """What the counts of a bag are counts of."""
     _, combinations = model.counts._read
