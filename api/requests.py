@@ -70,21 +70,23 @@ class Envelope:
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, sent: MutableMapping[str, int]) -> None:
         """Answer also where a handler does not."""
         request_id = scope["state"]["request_id"]
+        failed: Exception
         try:
             await self.app(scope, receive, send)
         except ClientDisconnect:
             return
         except ProjectError as error:
-            answer = problem_answer(error, request_id)
+            failed = error
         except Exception as error:  # noqa: BLE001 (the outermost frame: a bug is logged without the values in its text)
             problem = trouble_of_step(error)
             kind = "bug" if problem is None else problem.code
             log.error("%s %s request_id=%s at %s", kind, type(error).__name__, request_id, _places(error))  # noqa: TRY400
-            answer = _unexpected(error, request_id)
+            failed = error
         else:
             return
-        if "status" not in sent:
-            await answer(scope, receive, send)
+        if "status" in sent:
+            return
+        await _answer_to(failed, request_id)(scope, receive, send)
 
 
 def install(app: FastAPI) -> None:
@@ -100,11 +102,13 @@ async def _gone(_: Request, __: Exception) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     """What no handler expects; it is raised again behind the answer, and logged by the envelope."""
-    return _unexpected(error, request.state.request_id)
+    return _answer_to(error, request.state.request_id)
 
 
-def _unexpected(error: Exception, request_id: str) -> Response:
-    """The answer for a store that fails, or for a bug."""
+def _answer_to(error: Exception, request_id: str) -> Response:
+    """The answer for what is refused, for a store that fails, or for a bug."""
+    if isinstance(error, ProjectError):
+        return problem_answer(error, request_id)
     problem = trouble_of_step(error)
     return bug_answer(request_id) if problem is None else problem_answer(NotReadyError(problem), request_id)
 

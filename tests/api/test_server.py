@@ -10,6 +10,7 @@ import threading
 import anyio
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from api import security
@@ -215,10 +216,13 @@ def test_a_bug_is_answered_and_logged_without_values(champion_store: Store, capl
     async def broken() -> None:
         raise ValueError("could not convert SECRET")
 
+    before = REGISTRY.get_sample_value("crisol_refusals_total", {"code": "bug"}) or 0
+
     with running(app) as client:
         answer = client.get("/broken")
 
     assert code(answer) == (500, "bug")
+    assert REGISTRY.get_sample_value("crisol_refusals_total", {"code": "bug"}) == before + 1
     assert "SECRET" not in answer.text + caplog.text
     assert "test_server.py" in caplog.text
     assert answer.headers["x-request-id"] in caplog.text
