@@ -14,6 +14,8 @@ import pyarrow as pa
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 from pydantic_core import PydanticSerializationError, to_json
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
 
 from api import measures
 from api.bodies import CSV, IN_MEMORY, JSON, PARQUET
@@ -24,6 +26,7 @@ from pyfunc.schema import Notice
 from steps import answer_files
 
 OFFERED = (JSON, CSV, PARQUET)  # the first that fits, where the client has no preference
+PACKED_FROM = 64 * 1024  # bytes of an answer, for clients that accept gzip; less is not worth its time
 NAMES = {JSON: "answers.json", CSV: "answers.csv", PARQUET: "answers.parquet"}  # that a writer knows them by
 
 
@@ -112,6 +115,13 @@ def _json_of(content: Any) -> bytes:
         return to_json(content)
     except PydanticSerializationError:
         return json_bytes(content)
+
+
+class Packed(GZipMiddleware):
+    """ASGI middleware: large answers in gzip, for clients that accept it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app, minimum_size=PACKED_FROM, compresslevel=1)
 
 
 class Written:

@@ -17,10 +17,10 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Response
 from mlflow.exceptions import MlflowException
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
 from api import (
+    answers,
     experiments,
     invocations,
     metrics,
@@ -42,7 +42,6 @@ from api.supervisor import Supervisor
 from steps.serve import end_soon
 from steps.settings import Settings
 
-PACKED_FROM = 64 * 1024  # bytes of an answer, for clients that accept gzip; less is not worth its time
 SWITCH_S = 0.001  # after which a thread that computes lets others in: a request waits for a model that is being loaded
 THREADS_THAT_WAIT = 40  # for the store and for files
 log = logging.getLogger(__name__)
@@ -59,7 +58,7 @@ class Server(FastAPI):
 
     def __init__(self, settings: Settings, **given: Any) -> None:
         super().__init__(**given)
-        door = Door(predict.Shortcut(super().__call__, PACKED_FROM), settings)
+        door = Door(predict.Shortcut(super().__call__), settings)
         self._envelope = requests.Envelope(door, settings.max_mib, is_terse=settings.terse_errors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +93,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
     problems.install(app)
     requests.install(app)
     app.add_exception_handler(MlflowException, store.answer)
-    app.add_middleware(GZipMiddleware, minimum_size=PACKED_FROM, compresslevel=1)
+    app.add_middleware(answers.Packed)
     return app
 
 

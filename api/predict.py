@@ -16,7 +16,6 @@ import pyarrow as pa
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import QueryParams
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import answers, bodies
@@ -64,9 +63,8 @@ class Shortcut:
     `requests.Envelope` as it would from there.
     """
 
-    def __init__(self, app: ASGIApp, packed_from: int) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.packed_from = packed_from
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -75,8 +73,8 @@ class Shortcut:
             return
         scope["route"] = ROUTE  # for whoever counts
         made = await predict(Request(scope, receive, send))
-        is_small = not isinstance(made, StreamingResponse) and len(made.body) < self.packed_from
-        answer: ASGIApp = made if is_small else GZipMiddleware(made, self.packed_from, compresslevel=1)
+        is_small = not isinstance(made, StreamingResponse) and len(made.body) < answers.PACKED_FROM
+        answer: ASGIApp = made if is_small else answers.Packed(made)
         await answer(scope, receive, send)
 
 

@@ -55,7 +55,7 @@ class Seen:
     def bound(self, stated: Mapping[str, Any]) -> tuple[int, float, bool]:
         """A column, a bound that it is asked to be beyond, and whether a gap is."""
         at = stated["float_feature_index"]
-        return self.numbers[at], float(at_most(np.array([stated["border"]]))[0]), self._treated.get(at) == "AsTrue"
+        return self.numbers[at], _border(stated), self._treated.get(at) == "AsTrue"
 
     def code(self, stated: Mapping[str, Any]) -> int:
         """The code of a category."""
@@ -84,9 +84,9 @@ class Columns:
         self._first = [*accumulate((len(each["borders"]) for each in info.get("ctrs") or ()), initial=before)]
         self.places: dict[int, int] = {}  # by position among the model's counts
 
-    def of(self, split: Mapping[str, Any]) -> int:
-        """The column that a question asks."""
-        return self.places[bisect_right(self._first, split["split_index"]) - 1]
+    def question(self, split: Mapping[str, Any]) -> Question:
+        """One level of a tree that asks for a count."""
+        return self.places[bisect_right(self._first, split["split_index"]) - 1], _border(split), False, None
 
 
 class Counted:
@@ -124,6 +124,11 @@ class Counted:
             return None
         added = [_signed(hash_of(str(code))) * counts.SQUARE & _64 for code in range(NO_CATEGORY, self._most)]
         return counts.pack(np.array(added, dtype=np.uint64), self._made)
+
+
+def _border(stated: Mapping[str, Any]) -> float:
+    """The bound that a number is asked to be beyond, for float64."""
+    return float(at_most(np.array([stated["border"]]))[0])
 
 
 def _kind(element: Row) -> int:

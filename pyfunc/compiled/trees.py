@@ -92,10 +92,7 @@ def _of_catboost(member: CatBoost, places: Ints, levels: Levels, counted: Counte
     channels: list[list[str]] = [[_constant(each).text()] for each in bias]
     for tree in stated["oblivious_trees"]:
         asked = [
-            (columns.of(split), float(at_most(np.array([split["border"]]))[0]), False, None)
-            if split["split_type"] == "OnlineCtr"
-            else seen.question(split)
-            for split in tree["splits"] or ()
+            (columns if split["split_type"] == "OnlineCtr" else seen).question(split) for split in tree["splits"] or ()
         ]
         values = np.array(tree["leaf_values"], dtype=np.float64).reshape(-1, len(bias)) * scale
         for channel, leaves in zip(channels, values.T, strict=True):

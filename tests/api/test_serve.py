@@ -138,6 +138,7 @@ def test_what_is_being_answered_is_answered_when_the_server_is_told_to_end(store
 
         def body() -> Iterator[bytes]:
             yield b"age,city,since\n40,Bonn,2022-05-01\n"
+            assert is_alive(port)  # answered after the request above has been seen, by the same loop
             process.send_signal(signal.SIGTERM)
             time.sleep(1)
             yield b"50,Bonn,2022-05-01\n"
