@@ -32,6 +32,7 @@ IDLE_S = 30.0  # without a byte of the body
 IN_MEMORY = 1024 * 1024  # bytes; larger bodies wait in a file
 GZIP, GZIP_WINDOW = "gzip", 31  # zlib's number for gzip with the largest window
 UNPACKED_AT_ONCE = 1024 * 1024
+WHITE = b" \t\r\n"  # what may stand between the parts of JSON
 
 
 def kind_of(content_type: str) -> str:
@@ -205,13 +206,16 @@ def plain_records(body: bytes) -> list[dict[str, Any]] | None:
     records = [found] if isinstance(found, dict) else found
     if not isinstance(records, list) or not records or not all(type(one) is dict for one in records):
         return None
-    if sum(map(len, records)) == body.count(b":"):  # each name was followed by one, so none was there twice
-        return records
-    return records if _is_without_repeats(body) else None
+    return records if _is_without_repeats(body, sum(map(len, records))) else None
 
 
-def _is_without_repeats(body: bytes) -> bool:
-    """Whether the names of each object are all different, of JSON that can be read."""
+def _is_without_repeats(body: bytes, names: int) -> bool:
+    """Whether the names of each object are all different, of JSON that was read as so many names.
+
+    Each was followed by a colon: where there are as many of them, or of those behind a quote, none was there twice.
+    """
+    if body.count(b":") == names or body.translate(None, WHITE).count(b'":') == names:
+        return True
     try:
         json.loads(body, object_pairs_hook=_refuse_repeats)
     except (ValueError, RecursionError):
