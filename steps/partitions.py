@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import tarfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -19,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 from mlflow.models.model import MLMODEL_FILE_NAME
 
@@ -37,7 +37,7 @@ MANIFEST = "manifest.json"
 FORMAT = 1  # of the manifest
 PARQUET = ".parquet"
 MOST_REFUSED = 10  # files, after which the others are not looked at
-MODEL = "model.tar"
+MODEL = "model.zip"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _hands(model: str, scheduler: str, limits: Limits, fix: str) -> Iterator[tup
     with tracking.scratch() as scratch:
         load(model, fix, scratch)  # what is wrong with it is said here, by the words of here
         packed = _packed(next(scratch.rglob(MLMODEL_FILE_NAME)).parent, scratch / MODEL)
-        name = f"{hashlib.sha256(packed.read_bytes()).hexdigest()}.tar"
+        name = f"{hashlib.sha256(packed.read_bytes()).hexdigest()}.zip"
         connection = connect(scheduler)
         try:
             yield (
@@ -244,18 +244,11 @@ def _manifest(model: str, done: Sequence[Part]) -> bytes:
 
 def _packed(files: Path, packed: Path) -> Path:
     """A model's files as one; the same files give the same bytes."""
-    with tarfile.open(packed, "w") as archive:
+    with ZipFile(packed, "w") as archive:
         for path in sorted(files.rglob("*")):
             if path.is_file():
-                archive.add(path, path.relative_to(files).as_posix(), filter=_plain)
+                archive.writestr(ZipInfo(path.relative_to(files).as_posix()), path.read_bytes())  # without its time
     return packed
-
-
-def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    """A member without times and owners."""
-    info.mtime = info.uid = info.gid = 0
-    info.uname = info.gname = ""
-    return info
 
 
 # What follows runs on a cluster's workers.
@@ -289,7 +282,7 @@ def _model(contents: Mapping[str, bytes]) -> Scorer:
             _loaded.clear()
             tracking.sweep()
             folder = tracking.scratch_folder()
-            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-                archive.extractall(folder.name, filter="data")
+            with ZipFile(io.BytesIO(packed)) as archive:
+                archive.extractall(folder.name)
             _loaded[name] = load(folder.name), folder
         return _loaded[name][0]

@@ -117,7 +117,7 @@ def test_a_worker_that_is_killed_has_its_file_written_again(model, tmp_path, sto
             killed.extend(found.workers())
             killed[0].kill()
 
-        killer = threading.Thread(target=kill)
+        killer = threading.Thread(target=kill, daemon=True)
         killer.start()
         score.score(str(folder), str(tmp_path / "there"), model, scheduler=found.address)
         killer.join()
