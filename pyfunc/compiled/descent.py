@@ -1,6 +1,7 @@
 """One row down many trees at a time (`pyfunc.compiled.lanes`), by the places of its cells.
 
-A node is two numbers: what it compares with, and packed into the other its column, its question and its children.
+A node is one word: the column that it asks, what it compares with, and where it leads. A row's answer takes as long as
+the memory that it has to read, and this is half of what a bound and two children take otherwise.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import numpy as np
 
 from pyfunc.compiled import machine
 from pyfunc.compiled.forest import Floats, Forest, Ints
-from pyfunc.compiled.places import GREATER, Asked, NotAskedError, Places
+from pyfunc.compiled.joined import joined
+from pyfunc.compiled.places import CODE, Levels, NotAskedError, Places
 
-FIELD = 16  # bits of a packed field: column, question, left, right
-MOST = 2**16  # columns, and nodes and leaves of a tree
+FIELD = 16  # bits of a packed field: column, bound or set, left, right
+MOST = 2**16  # columns, sets, and nodes and leaves of a tree
+KINDS = (np.int64, np.uint64, np.float64)  # of the arrays that the loops take
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 ONE_LEAF = (1 << 2 * FIELD) + (1 << 3 * FIELD)  # a node that leads to a leaf both ways
+NEVER = (MOST - 1) << FIELD  # a question that is answered with no: the first place is 0
 
 
 class Descent:
@@ -35,25 +39,23 @@ class Descent:
         lanes = machine.lanes()
         self._run = machine.compiled(lanes.descend, _smallest)
         self.outputs = outputs
-        levels, sizes = places.levels, np.diff(forest.leaves)
-        if 2 * sizes.max(initial=0) > MOST or len(places.columns) > MOST:
+        if 2 * np.diff(forest.leaves).max(initial=0) > MOST or len(places.columns) >= MOST:
             raise NotAskedError("large trees")
-        is_left = levels.is_other
-        order = np.argsort(np.where(is_left, forest.depths, -1), kind="stable")  # groups of about the same depth
-        order = order[len(levels.trees) :]
-        inner = np.maximum(np.diff(forest.nodes), 1)  # a tree of one leaf has a node all the same
-        starts = np.cumsum([0, *np.where(is_left, inner, 0)])
-        self._trees = (
-            *places.arrays,
-            *_nodes(forest, places.asked, is_left, starts),
-            filled(starts[order], lanes.TOGETHER),
-            filled(inner[order] - 1, lanes.TOGETHER),
-            words_of(np.maximum(forest.depths[order], 1)),
-            words_of(order),
-            words_of(forest.leaves[:-1] - inner),
-            forest.values,
-            *_levels(places, lanes.TOGETHER),
-        )
+        asks = _Asks(places)
+        order = np.argsort(np.where(places.levels.is_other, forest.depths, -1), kind="stable")
+        order = order[len(places.levels.trees) :]  # groups of about the same depth
+        inner = np.maximum(np.diff(forest.nodes)[order], 1)  # a tree of one leaf has a node all the same
+        starts, sizes = np.cumsum([0, *inner]), np.diff(forest.leaves)[order]
+        leaves = np.repeat(forest.leaves[:-1][order] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+        self._trees = joined(
+            (
+                *asks.columns, words_of(order), _nodes(forest, asks.packed, order, starts),
+                filled(starts[:-1], lanes.TOGETHER), filled(inner - 1, lanes.TOGETHER),
+                words_of(np.maximum(forest.depths[order], 1)), words_of(np.cumsum(sizes) - sizes - inner),
+                forest.values[leaves], *_levels(places.levels, asks.packed, lanes.TOGETHER),
+            ),
+            *KINDS,
+        )  # fmt: skip
 
     def sums(self, row: Floats) -> Floats:
         """Outputs (n_outputs,) for one row (n_features,)."""
@@ -62,31 +64,65 @@ class Descent:
         return out
 
 
-def _nodes(forest: Forest, asked: Asked, is_left: np.ndarray[Any, Any], starts: Ints) -> tuple[Words, Words]:
-    """What the nodes of the trees that are left compare with, and the rest in one number (n_nodes,) each."""
-    compared, rest = np.zeros(int(starts[-1]), dtype=np.uint64), np.full(int(starts[-1]), ONE_LEAF, np.uint64)
-    nodes = np.flatnonzero(is_left[forest.tree])
-    tree = forest.tree[nodes]
-    at = starts[tree] + nodes - forest.nodes[tree]
-    is_set = asked.kind[nodes] != GREATER
-    packed = asked.column[nodes].astype(np.uint64) | asked.kind[nodes].astype(np.uint64) << np.uint64(FIELD)
-    compared[at], rest[at] = np.where(is_set, asked.bits[nodes], asked.bound[nodes]), packed | ways(forest, nodes)
-    return compared, rest
+class _Asks:
+    """What nodes ask, in one half of a word each; columns with sets come behind all others, and before these a zero.
 
+    Attributes:
+        packed: (n_nodes,) column, and bound or number of the set.
+        columns: as `lanes.descend` takes them: features, kinds, the order, where bounds and words of sets begin, the
+            words, the bounds; then the sets, and the first column of such.
 
-def _levels(places: Places, together: int) -> tuple[Any, ...]:
-    """Trees of levels as `lanes` takes them.
-
-    Their numbers; all but the set of each question, and the set; where the questions of each tree begin, how many they
-    are, and where its leaves begin; the leaves.
+    Raises:
+        NotAskedError: more sets than are counted.
     """
-    levels, asked = places.levels, places.asked
-    nodes = levels.nodes
-    questions = [words_of(each[nodes]) for each in (asked.column, asked.kind, asked.bound)]
-    packed = questions[0] | questions[1] << np.uint64(FIELD) | questions[2] << np.uint64(2 * FIELD)
+
+    def __init__(self, places: Places) -> None:
+        asked = places.asked
+        has_sets = np.array([column.kind == CODE for column in places.columns], dtype=bool)
+        order = np.argsort(np.argsort(has_sets, kind="stable"), kind="stable") + 1
+        sets, number = np.unique(np.append(asked.bits, np.uint64(0)), return_inverse=True)
+        if len(sets) > MOST:
+            raise NotAskedError("sets")
+        is_set = has_sets[asked.column] if len(has_sets) else np.zeros(0, dtype=bool)
+        against = np.where(is_set, number[:-1].astype(np.uint64), asked.bound)
+        self.packed: Words = words_of(order[asked.column]) | against << np.uint64(FIELD)
+        features, kinds, bounds, bound_starts, words, word_starts = places.arrays
+        first_set = np.array([1 + np.count_nonzero(~has_sets)], dtype=np.uint64)
+        self.columns = features, kinds, order, bound_starts, word_starts, words, bounds, sets, first_set
+
+
+def _nodes(forest: Forest, asks: Words, order: Ints, starts: Ints) -> Words:
+    """The nodes of trees in an order, where those of each begin in this order."""
+    found = np.full(int(starts[-1]), ONE_LEAF, np.uint64)
+    first = np.full(forest.n_trees, -1, dtype=np.int64)
+    first[order] = starts[:-1]
+    nodes = np.flatnonzero(first[forest.tree] >= 0)
+    tree = forest.tree[nodes]
+    found[first[tree] + nodes - forest.nodes[tree]] = asks[nodes] | ways(forest, nodes)
+    return found
+
+
+def _levels(levels: Levels, asks: Words, together: int) -> tuple[Any, ...]:
+    """Trees of levels as `lanes` takes them, in groups of about the same depth.
+
+    Which they are; for each group level by level what its trees ask, those of fewer levels at first nothing; how many
+    levels each group has; where the leaves of each tree begin; the leaves.
+    """
+    sizes = np.diff(levels.starts)
+    order = np.argsort(sizes, kind="stable")
+    n_groups = -(-len(order) // together)
+    depths = np.array(
+        [sizes[order][at * together : (at + 1) * together].max() for at in range(n_groups)], dtype=np.int64
+    )
+    asked = []
+    for at, depth in enumerate(depths.tolist()):
+        group = np.full((depth, together), NEVER, dtype=np.uint64)
+        for lane, tree in enumerate(order[at * together : (at + 1) * together].tolist()):
+            group[depth - sizes[tree] :, lane] = asks[levels.nodes[levels.starts[tree] : levels.starts[tree + 1]]]
+        asked.append(group.ravel())
     return (
-        words_of(levels.trees), packed, words_of(asked.bits[nodes]), filled(levels.starts[:-1], together),
-        filled(np.diff(levels.starts), together), words_of(levels.leaves[:-1]), levels.values,
+        words_of(levels.trees[order]), np.concatenate([np.zeros(0, dtype=np.uint64), *asked]), words_of(depths),
+        words_of(levels.leaves[:-1][order]), levels.values,
     )  # fmt: skip
 
 
@@ -113,7 +149,5 @@ def ways(forest: Forest, nodes: Ints) -> Words:
 
 def _smallest() -> tuple[Any, ...]:
     """Arguments of `lanes.descend` for no tree."""
-    none, ends = np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    columns = none, none, np.zeros(0), ends, none, ends
-    words = np.zeros(0, dtype=np.uint64)
-    return np.zeros(1), *columns, *(words,) * 7, np.zeros(0), *(words,) * 6, np.zeros(0), np.zeros(1)
+    ends = np.zeros((21, 2), dtype=np.int64)
+    return np.zeros(1), ends, np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.uint64), np.zeros(0), np.zeros(1)

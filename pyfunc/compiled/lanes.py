@@ -190,39 +190,45 @@ def _below(stands, last, held, right):
 
 
 @njit
-def _compared(stands, last, first, bounds, packed, cells, rows):
+def _compared(stands, last, first, row, given):
     """One step of lanes that compare cells with bounds."""
+    cells, bounds, packed = given
     at = _node(stands, last, first)
     held = take(packed, at)
-    right = take(cells, rows + (held & spread(LOW))) > take(bounds, at)
-    return _below(stands, last, held, right)
+    return _below(stands, last, held, take(cells, row + (held & spread(LOW))) > take(bounds, at))
 
 
 @njit
-def _is_yes(held, against, bound, places):
-    """Whether the places that lanes ask for are greater than a bound, or not in a set."""
-    place, one = take(places, held & spread(LOW)), spread(ONE)
-    is_in = (against >> (place & spread(IN_WORD))) & one
-    is_set = ((held >> spread(FIELD)) & one) > spread(ZERO)
-    return where(is_set, one > is_in, place > bound)
+def _is_greater_place(asks, places):
+    """Whether the places that lanes ask for are greater than their bounds."""
+    return take(places, asks & spread(LOW)) > ((asks >> spread(FIELD)) & spread(LOW))
 
 
 @njit
-def _asked(stands, last, first, compared, packed, places):
-    """One step of lanes that ask for places."""
-    at = _node(stands, last, first)
-    held, against = take(packed, at), take(compared, at)
-    return _below(stands, last, held, _is_yes(held, against, against, places))
+def _is_yes(asks, given):
+    """The same, or for columns from `first_set` on, whether a place is not in a set."""
+    places, first_set, sets = given
+    column, against = asks & spread(LOW), (asks >> spread(FIELD)) & spread(LOW)
+    place, is_bound = take(places, column), spread(first_set) > column
+    listed = take(sets, where(is_bound, spread(ZERO), against))
+    is_out = spread(ONE) > ((listed >> (place & spread(IN_WORD))) & spread(ONE))
+    return where(is_bound, place > against, is_out)
 
 
 @njit
-def _level(number, depth, first, bits, asked, places, level):
-    """One level of trees whose nodes of a level ask the same: the answer is the next bit of the leaf's number."""
-    is_inside = depth > level
-    at = first + where(is_inside, level, spread(ZERO))
-    held = take(asked, at)
-    yes = _is_yes(held, take(bits, at), held >> spread(LEFT), places)
-    return where(is_inside, number + number + where(yes, spread(ONE), spread(ZERO)), number)
+def _asked(stands, last, first, _row, given):
+    """One step of lanes that ask for places, all of them of numbers."""
+    nodes, places = given
+    held = take(nodes, _node(stands, last, first))
+    return _below(stands, last, held, _is_greater_place(held, places))
+
+
+@njit
+def _asked_also_sets(stands, last, first, _row, given):
+    """The same where there are sets."""
+    nodes, more = given
+    held = take(nodes, _node(stands, last, first))
+    return _below(stands, last, held, _is_yes(held, more))
 
 
 @njit
@@ -258,96 +264,143 @@ def _are_inside(on, last):
     )
 
 
-@njit
-def _down_by_cells(depth, last, first, bounds, packed, cells, rows):
-    """Where a group comes to in as many steps at most: behind the numbers of a tree's nodes come its leaves'."""
-    on = _same(spread(ZERO))
-    for _ in range(depth):
-        on = (
-            _compared(on[0], last[0], first[0], bounds, packed, cells, rows[0]),
-            _compared(on[1], last[1], first[1], bounds, packed, cells, rows[1]),
-            _compared(on[2], last[2], first[2], bounds, packed, cells, rows[2]),
-            _compared(on[3], last[3], first[3], bounds, packed, cells, rows[3]),
-        )
-        if not _are_inside(on, last):
-            break
-    return on
+def _down_by(step):
+    """A loop of some kind of steps; a function among the arguments could not be kept as machine code."""
+
+    @njit
+    def down(depth, last, first, rows, given):
+        """Where a group comes to in as many steps at most: behind the numbers of a tree's nodes come its leaves'."""
+        on = _same(spread(ZERO))
+        for _ in range(depth):
+            on = (
+                step(on[0], last[0], first[0], rows[0], given),
+                step(on[1], last[1], first[1], rows[1], given),
+                step(on[2], last[2], first[2], rows[2], given),
+                step(on[3], last[3], first[3], rows[3], given),
+            )
+            if not _are_inside(on, last):
+                break
+        return on
+
+    return down
+
+
+def _leaves_by(step):
+    """A loop of some kind of steps."""
+    down = _down_by(step)
+
+    @njit
+    def leaves_of(given, order, starts, last, depths, leaves, values, found):
+        """The values of the leaves that a row falls into, by tree; the row down `TOGETHER` trees."""
+        node, n_trees, begin, row = np.empty(TOGETHER, U), U(len(order)), ZERO, _same(spread(ZERO))
+        while begin < n_trees:
+            deepest = depths[min(begin + U(TOGETHER), n_trees) - ONE]
+            _put(node, down(deepest, _group(last, begin), _group(starts, begin), row, given))
+            for lane in range(min(U(TOGETHER), n_trees - begin)):
+                found[order[begin + lane]] = values[leaves[begin + lane] + node[lane]]
+            begin += U(TOGETHER)
+
+    return leaves_of
+
+
+def _levels_by(is_yes):
+    """A loop of some kind of questions."""
+
+    @njit
+    def level(numbers, asks, given):
+        """One level: the answer is the next bit of the leaf's number."""
+        return numbers + numbers + where(is_yes(asks, given), spread(ONE), spread(ZERO))
+
+    @njit
+    def leaves_of(given, order, asked, depths, leaves, values, found):
+        """The values of the leaves of trees of levels (`pyfunc.compiled.places`), by tree; `asked` is read through."""
+        number, n_trees, begin, at = np.empty(TOGETHER, U), U(len(order)), ZERO, ZERO
+        for group in range(len(depths)):
+            on = _same(spread(ZERO))
+            for _ in range(depths[group]):
+                asks = _group(asked, at)
+                on = (
+                    level(on[0], asks[0], given),
+                    level(on[1], asks[1], given),
+                    level(on[2], asks[2], given),
+                    level(on[3], asks[3], given),
+                )
+                at += U(TOGETHER)
+            _put(number, on)
+            for lane in range(min(U(TOGETHER), n_trees - begin)):
+                found[order[begin + lane]] = values[leaves[begin + lane] + number[lane]]
+            begin += U(TOGETHER)
+
+    return leaves_of
+
+
+_cells_down = _down_by(_compared)
+_places_down, _places_or_sets_down = _leaves_by(_asked), _leaves_by(_asked_also_sets)
+_levels_of_places, _levels_of_places_or_sets = _levels_by(_is_greater_place), _levels_by(_is_yes)
 
 
 @njit
-def _down_by_places(depth, last, first, compared, packed, places):
-    """The same for trees that ask for places."""
-    on = _same(spread(ZERO))
-    for _ in range(depth):
-        on = (
-            _asked(on[0], last[0], first[0], compared, packed, places),
-            _asked(on[1], last[1], first[1], compared, packed, places),
-            _asked(on[2], last[2], first[2], compared, packed, places),
-            _asked(on[3], last[3], first[3], compared, packed, places),
-        )
-        if not _are_inside(on, last):
-            break
-    return on
+def _part(held, ends, number):
+    """One of the arrays that were joined (`pyfunc.compiled.joined`)."""
+    return held[ends[number, 0] : ends[number, 1]]
 
 
-@njit
-def _down_by_levels(deepest, depth, first, bits, asked, places):
-    """The numbers of the leaves that a group comes to in trees of levels, the deepest of which has as many."""
-    on = _same(spread(ZERO))
-    for at in range(deepest):
-        level = spread(at)
-        on = (
-            _level(on[0], depth[0], first[0], bits, asked, places, level),
-            _level(on[1], depth[1], first[1], bits, asked, places, level),
-            _level(on[2], depth[2], first[2], bits, asked, places, level),
-            _level(on[3], depth[3], first[3], bits, asked, places, level),
-        )
-    return on
-
-
-def walk(cells, rows, bounds, packed, starts, last, depths, order, leaves, values, out):
+def walk(cells, rows, ends, words, numbers, out):
     """Add the leaves that rows fall into to the outputs (n_outputs, n_rows): `TOGETHER` rows down one tree."""
+    packed, starts, last = _part(words, ends, 0), _part(words, ends, 1), _part(words, ends, 2)
+    depths, order, leaves = _part(words, ends, 3), _part(words, ends, 4), _part(words, ends, 5)
+    given, values = (cells, _part(numbers, ends, 6), packed), _part(numbers, ends, 7)
     found, n_rows, n_outputs = np.empty(TOGETHER, U), U(out.shape[1]), U(out.shape[0])
     for number in range(U(len(order))):
         first, end, tree = _same(spread(starts[number])), _same(spread(last[number])), order[number]
         sums, begin = out[tree % n_outputs], ZERO
         while begin < n_rows:
-            _put(found, _down_by_cells(depths[number], end, first, bounds, packed, cells, _group(rows, begin)))
+            _put(found, _cells_down(depths[number], end, first, _group(rows, begin), given))
             for lane in range(U(TOGETHER)):
                 sums[begin + lane] += values[leaves[tree] + found[lane]]
             begin += U(TOGETHER)
 
 
-def walk_alone(cells, bounds, packed, starts, last, depths, order, leaves, values, out):
+def walk_alone(cells, ends, words, numbers, out):
     """The same for one row and the outputs (n_outputs,): the row down `TOGETHER` trees."""
+    packed, starts, last = _part(words, ends, 0), _part(words, ends, 1), _part(words, ends, 2)
+    depths, order, leaves = _part(words, ends, 3), _part(words, ends, 4), _part(words, ends, 5)
+    given, values = (cells, _part(numbers, ends, 6), packed), _part(numbers, ends, 7)
     found, n_trees, n_outputs, begin = np.empty(TOGETHER, U), U(len(order)), U(len(out)), ZERO
     row = _same(spread(ZERO))
     while begin < n_trees:
         deepest = depths[min(begin + U(TOGETHER), n_trees) - ONE]
-        _put(found, _down_by_cells(deepest, _group(last, begin), _group(starts, begin), bounds, packed, cells, row))
+        _put(found, _cells_down(deepest, _group(last, begin), _group(starts, begin), row, given))
         for lane in range(min(U(TOGETHER), n_trees - begin)):
             tree = order[begin + lane]
             out[tree % n_outputs] += values[leaves[tree] + found[lane]]
         begin += U(TOGETHER)
 
 
-def descend(  # one call for a row: each costs more than a tree
-    row, features, kinds, bounds, bound_starts, words, word_starts, compared, packed, starts, last, depths, order,
-    leaves, values, level_trees, level_asked, level_bits, level_starts, level_depths, level_leaves, level_values, out,
-):  # fmt: skip
-    """The same for trees that ask for the places of cells (`pyfunc.compiled.places`)."""
-    places = np.zeros(len(features) + 1, U)
-    for at in range(len(features)):
-        cell, kind = row[features[at]], kinds[at]
-        if kind in (CODE, SET):
-            places[at] = _of_code(cell, kind, words[word_starts[at] : word_starts[at + 1]])
-        else:
-            places[at] = _of_number(cell, kind, bounds, bound_starts[at], bound_starts[at + 1])
-    found = np.empty(len(order) + len(level_trees))
-    _down(places, compared, packed, starts, last, depths, order, leaves, values, found)
-    _down_levels(
-        places, level_asked, level_bits, level_starts, level_depths, level_trees, level_leaves, level_values, found
-    )
+def descend(row, ends, ints, words, numbers, out):
+    """The same for trees that ask for the places of cells (`pyfunc.compiled.places`).
+
+    Trees stand in the order in which they are gone down, so that memory is read from one end to the other, and are
+    added up in their own.
+    """
+    places = _places(
+        row, _part(ints, ends, 0), _part(ints, ends, 1), _part(ints, ends, 2), _part(ints, ends, 3),
+        _part(ints, ends, 4), _part(ints, ends, 5), _part(numbers, ends, 6),
+    )  # fmt: skip
+    sets, first_set = _part(words, ends, 7), words[ends[8, 0]]
+    order, nodes, starts = _part(words, ends, 9), _part(words, ends, 10), _part(words, ends, 11)
+    last, depths, leaves = _part(words, ends, 12), _part(words, ends, 13), _part(words, ends, 14)
+    values, level_order, asked = _part(numbers, ends, 15), _part(words, ends, 16), _part(words, ends, 17)
+    level_depths, level_leaves = _part(words, ends, 18), _part(words, ends, 19)
+    level_values = _part(numbers, ends, 20)
+    found = np.empty(len(order) + len(level_order))
+    if first_set < U(len(places)):
+        given = places, first_set, sets
+        _places_or_sets_down((nodes, given), order, starts, last, depths, leaves, values, found)
+        _levels_of_places_or_sets(given, level_order, asked, level_depths, level_leaves, level_values, found)
+    else:
+        _places_down((nodes, places), order, starts, last, depths, leaves, values, found)
+        _levels_of_places(places, level_order, asked, level_depths, level_leaves, level_values, found)
     for tree in range(len(found)):
         out[tree % out.shape[0]] += found[tree]
 
@@ -392,25 +445,13 @@ def _of_number(cell, kind, bounds, first, end):
 
 
 @njit
-def _down(places, compared, packed, starts, last, depths, order, leaves, values, found):
-    """The values of the leaves that a row falls into, by tree; the row down `TOGETHER` trees."""
-    node, n_trees, begin = np.empty(TOGETHER, U), U(len(order)), ZERO
-    while begin < n_trees:
-        deepest = depths[min(begin + U(TOGETHER), n_trees) - ONE]
-        _put(node, _down_by_places(deepest, _group(last, begin), _group(starts, begin), compared, packed, places))
-        for lane in range(min(U(TOGETHER), n_trees - begin)):
-            tree = order[begin + lane]
-            found[tree] = values[leaves[tree] + node[lane]]
-        begin += U(TOGETHER)
-
-
-@njit
-def _down_levels(places, asked, bits, starts, depths, trees, leaves, values, found):
-    """The same for trees of `pyfunc.compiled.places.Levels`."""
-    node, n_trees, begin = np.empty(TOGETHER, U), U(len(trees)), ZERO
-    while begin < n_trees:
-        deepest = depths[begin : begin + U(TOGETHER)].max()
-        _put(node, _down_by_levels(deepest, _group(depths, begin), _group(starts, begin), bits, asked, places))
-        for lane in range(min(U(TOGETHER), n_trees - begin)):
-            found[trees[begin + lane]] = values[leaves[begin + lane] + node[lane]]
-        begin += U(TOGETHER)
+def _places(row, features, kinds, order, bound_starts, word_starts, words, bounds):
+    """The places of a row's cells, in another order of columns; the first is 0, and belongs to none."""
+    places = np.zeros(len(features) + 1, U)
+    for at in range(len(features)):
+        cell, kind = row[features[at]], kinds[at]
+        if kind in (CODE, SET):
+            places[order[at]] = _of_code(cell, kind, words[word_starts[at] : word_starts[at + 1]])
+        else:
+            places[order[at]] = _of_number(cell, kind, bounds, bound_starts[at], bound_starts[at + 1])
+    return places

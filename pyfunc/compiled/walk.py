@@ -15,8 +15,10 @@ import numpy as np
 from pyfunc.compiled import machine
 from pyfunc.compiled.descent import MOST, ONE_LEAF, filled, ways, words_of
 from pyfunc.compiled.forest import Floats, Forest
+from pyfunc.compiled.joined import joined
 from pyfunc.compiled.places import LEFT, RIGHT, ZERO, NotAskedError, gaps_of
 
+KINDS = (np.uint64, np.float64)  # of the arrays that the loops take
 GAPS = {RIGHT: np.inf, LEFT: -np.inf, ZERO: 0.0}  # what a gap is compared as, by where it goes
 
 
@@ -47,11 +49,14 @@ class Walk:
         inner = np.maximum(np.diff(forest.nodes), 1)  # a tree of one leaf has a node all the same
         starts = np.cumsum([0, *inner])
         order = np.argsort(forest.depths, kind="stable")  # groups of about the same depth
-        self._trees = (
-            *_nodes(forest, column, starts),
-            filled(starts[order], lanes.TOGETHER), filled(inner[order] - 1, lanes.TOGETHER),
-            words_of(np.maximum(forest.depths[order], 1)), words_of(order), words_of(forest.leaves[:-1] - inner),
-            forest.values,
+        bounds, packed = _nodes(forest, column, starts)
+        self._trees = joined(
+            (
+                packed, filled(starts[order], lanes.TOGETHER), filled(inner[order] - 1, lanes.TOGETHER),
+                words_of(np.maximum(forest.depths[order], 1)), words_of(order), words_of(forest.leaves[:-1] - inner),
+                bounds, forest.values,
+            ),
+            *KINDS,
         )  # fmt: skip
 
     def sums(self, matrix: Floats) -> Floats:
@@ -93,5 +98,4 @@ def _smallest_alone() -> tuple[Any, ...]:
 
 def _no_trees() -> tuple[Any, ...]:
     """What is known of them."""
-    none = np.zeros(0, dtype=np.uint64)
-    return np.zeros(0), *(none,) * 6, np.zeros(0)
+    return np.zeros((8, 2), dtype=np.int64), np.zeros(0, dtype=np.uint64), np.zeros(0)
