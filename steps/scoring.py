@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +104,10 @@ def _score(rows: Rows, where: str, scorer: Scorer, wanted: Wanted, take: Callabl
     noticed, n_read, n_done = Noticed(scorer.schema), 0, 0
     carried = _carried(rows, where, scorer, wanted)
     left = iter(rows)
+    begin = [*islice(left, 2)]
+    if len(begin) > 1 and scorer.package.plan is not None:
+        scorer.package.plan.warm()  # else the first parts would have each learner's library load the trees as well
+    left = chain(begin, left)
     with ThreadPoolExecutor(scoring_threads(), "score") as threads:
         waiting: deque[tuple[Part, Future[tuple[pa.RecordBatch, list[Notice]]]]] = deque()
         for part in chain(left, [None] * AHEAD):  # so many more turns at the end, for those that wait

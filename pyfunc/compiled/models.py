@@ -18,7 +18,7 @@ from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.engine import Engine
 from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
-from pyfunc.compiled.machine import NoMachineError
+from pyfunc.compiled.machine import NoMachineError, give_back
 from pyfunc.compiled.means import Mean
 from pyfunc.compiled.places import NotAskedError, Places
 from pyfunc.compiled.walk import Walk
@@ -66,6 +66,7 @@ class _Asked:
             if not self.is_made and not self._is_refused:
                 try:
                     self._make(bag)
+                    give_back()
                 except (NotAskedError, NoMachineError) as why:
                     self._is_refused = True
                     log.info("trees are left to their library: %s", str(why) or "Numba is not installed")

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -20,12 +21,15 @@ from sklearn.dummy import DummyClassifier
 import pyfunc
 from pyfunc import package
 from pyfunc.cells import Kind
+from pyfunc.compiled.features import NUMBER, Feature, Features
+from pyfunc.compiled.plan import Part, Plan
 from pyfunc.errors import FileRefusedError, ModelUnavailableError, SchemaMismatchError
-from pyfunc.model import PACKAGE_ARTIFACT, signature
+from pyfunc.model import PACKAGE_ARTIFACT, Scorer, signature
 from pyfunc.schema import Column, InputSchema, Target
 from steps import file_scoring, parts, score, tracking
 from steps.data import parquet_rows, readers, text_rows, text_source
 from steps.loading import load
+from steps.scoring import Wanted, score_table
 
 SCHEMA = InputSchema(
     (
@@ -273,6 +277,37 @@ def test_parts_are_answered_as_the_whole_is(model, tmp_path, monkeypatch, name):
     got = pd.read_csv(io.BytesIO(found[0][2]), float_precision="round_trip")
     assert got["id"].tolist() == [*range(n_rows)]
     assert got[frame.columns].equals(frame)
+
+
+class Told:
+    """A compiled model that says in which order it was asked what."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warm(self) -> None:
+        """Before many rows."""
+        self.said.append("warm")
+
+    def score(self, matrix: np.ndarray, _: object) -> np.ndarray:
+        """Probabilities (n_rows, 2)."""
+        self.said.append("score")
+        return np.column_stack([1 - matrix[:, 0], matrix[:, 0]])
+
+
+@pytest.mark.parametrize(("rows", "said"), [(1, ["score"]), (900, ["warm", "score"])])
+def test_a_compiled_model_is_made_ready_before_it_is_asked_for_several_parts(saved, monkeypatch, rows, said):
+    """Else every learner's library would load the trees as well."""
+    monkeypatch.setattr(text_rows, "BLOCK_BYTES", 512)
+    monkeypatch.setattr(text_rows, "HEAD_BYTES", 600)
+    model = Told()
+    plan = Plan((Features((Feature(0, NUMBER),)),), (Part(1.0, 0, model),))
+    scorer = Scorer(replace(load(saved).package, plan=plan))
+    source = parts.Source(b"x,c\n" + b"0.5,a\n" * rows, "rows.csv", "rows")
+
+    done = score_table(source, scorer, Wanted(Path("out.csv")), parts.Limits(), lambda _: lambda _: None)
+
+    assert (done.rows, list(dict.fromkeys(model.said))) == (rows, said)
 
 
 def test_bad_rows_far_down_are_all_named(model, tmp_path, monkeypatch):
