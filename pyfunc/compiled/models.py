@@ -24,7 +24,8 @@ from pyfunc.compiled.places import NotAskedError, Places
 from pyfunc.compiled.walk import Walk
 
 SHARES, MARGINS = "shares", "margins"
-LEAST_ROWS = 256  # fewer are answered as fast row by row
+LEAST_ROWS = 16  # fewer are answered sooner row by row
+MANY_ROWS = 256  # for which trees are made ready aside
 ROWS_OF_WAVES = 4096
 WALKED_FROM = 128  # leaves of a tree on average: more are sooner walked down than asked
 WAITED_FOR = 8192  # rows that are worth the second which it takes to make the trees ready for them
@@ -66,6 +67,7 @@ class _Asked:
             if not self.is_made and not self._is_refused:
                 try:
                     self._make(bag)
+                    bag.__dict__.pop("_engine", None)  # has nothing to do any more
                     give_back()
                 except (NotAskedError, NoMachineError) as why:
                     self._is_refused = True
@@ -148,13 +150,19 @@ class Bag:
         """Outputs of the trees (n_rows, n_members * n_outputs)."""
         if len(matrix) >= WAITED_FOR:
             self.warm()
-        elif len(matrix) >= LEAST_ROWS:
+        elif len(matrix) >= MANY_ROWS:
             self._asked.make_aside(self)
-        if self._asked.walk is not None:
-            return self._asked.walk.sums(matrix)
-        if len(matrix) >= LEAST_ROWS and self._asked.questions is not None:
-            return self._asked.questions.sums(matrix)
-        return self._engine.batch(matrix)
+        made = self._asked
+        if made.walk is not None:
+            return made.walk.sums(matrix)
+        if made.questions is None or made.descent is None:
+            return self._engine.batch(matrix)
+        if len(matrix) >= LEAST_ROWS:
+            return made.questions.sums(matrix)
+        sums = np.empty((len(matrix), self.members * self.outputs))
+        for at, row in enumerate(matrix):
+            sums[at] = made.descent.sums(row)
+        return sums
 
     def warm(self) -> None:
         """Make what answers faster from then on; takes a second."""

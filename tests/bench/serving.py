@@ -33,6 +33,7 @@ from tests.bench.commands import end, resident, tree
 ROUNDS, SECONDS = 3, 4
 BODIES, MANY = 400, 1000
 PATIENCE_S = 180.0
+SETTLE_S = 5.0  # after which what a server makes ready aside is ready, and the next one has the core for itself
 PROJECT = Path(__file__).parents[2]
 PREDICT, INVOCATIONS = "/predict", "/invocations"
 LUA = """
@@ -256,7 +257,7 @@ def main(folder: Path, budget: int, server_core: int, client_core: int, out: Pat
         listed = servers(place, environment)
         for at, server in enumerate(listed):
             stack.enter_context(running(server, 8200 + at, server_core, place / f"{at}.log"))
-        time.sleep(5)  # what is made ready aside is ready
+            time.sleep(SETTLE_S)
         for server in listed:
             server.mib = sum(map(resident, tree(server.pid))) / 2**20
         for _ in range(ROUNDS):

@@ -16,7 +16,7 @@ from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
 from pyfunc.compiled.lightgbm_text import Tree, model
 from pyfunc.compiled.means import Mean
-from pyfunc.compiled.models import LEAST_ROWS, WAITED_FOR, Bag
+from pyfunc.compiled.models import LEAST_ROWS, MANY_ROWS, WAITED_FOR, Bag
 from pyfunc.compiled.places import NotAskedError, Places
 from pyfunc.compiled.walk import Walk
 from pyfunc.recalibration import Recalibration
@@ -88,24 +88,26 @@ def test_sets_of_codes_are_not_walked():
         Walk(read(gzip.decompress(compiled("lightgbm", 2).packed).decode()), 3)
 
 
-def test_many_rows_are_asked_together_and_few_are_not(monkeypatch):
-    """Both give the same probabilities; once they are ready, single rows go down the same trees."""
+def test_once_trees_are_ready_their_library_is_gone(monkeypatch):
+    """One row, few and many are answered by the same trees, to the same probabilities."""
     bag = compiled("lightgbm", 2)
     many = odd(bag.features, WAITED_FOR)
-    before = np.array([bag.score_row(row) for row in many[:20]])
-    monkeypatch.setattr(bag._engine, "row", None)
-    monkeypatch.setattr(bag._engine, "batch", None)
+    before = np.array([bag.score_row(row) for row in many[:99]])
+    assert "_engine" in bag.__dict__
+    found = bag.score(many)
+    assert "_engine" not in bag.__dict__
+    monkeypatch.setattr(models, "Engine", None)
 
-    np.testing.assert_allclose(bag.score(many)[:20], before, rtol=0, atol=1e-12)
-    np.testing.assert_allclose([bag.score_row(row) for row in many[:20]], before, rtol=0, atol=1e-12)
-    with pytest.raises(TypeError):
-        bag.score(many[:10])
+    np.testing.assert_allclose(found[:99], before, rtol=0, atol=1e-12)
+    np.testing.assert_allclose([bag.score_row(row) for row in many[:99]], before, rtol=0, atol=1e-12)
+    for few in (0, 1, LEAST_ROWS - 1, LEAST_ROWS, 99):
+        np.testing.assert_array_equal(bag.score(many[:few]), found[:few])
 
 
 def test_a_few_hundred_rows_do_not_wait_for_the_compiler():
     """It begins aside, and the next ones find it."""
     bag = compiled("lightgbm", 2)
-    rows = odd(bag.features, LEAST_ROWS)
+    rows = odd(bag.features, MANY_ROWS)
     by_library = bag.score(rows)
     until(lambda: bag._asked.questions is not None)
 
