@@ -45,6 +45,7 @@ def command(cli: click.Command) -> NoReturn:
     answer = _claim_stdout()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_SGC_RUN_RESUMPTION_FOR_DATABRICKS_JOBS", "false")  # asks IPython
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[screen.set_up(sys.stderr)])
     for noisy in ("alembic", "mlflow", "matplotlib", "fontTools", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
