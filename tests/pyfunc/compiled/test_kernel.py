@@ -9,8 +9,9 @@ import numba
 import numpy as np
 import pytest
 
-from pyfunc.compiled import kernel, machine, models, places, walk
+from pyfunc.compiled import descent, kernel, machine, models, places, walk
 from pyfunc.compiled.descent import Descent
+from pyfunc.compiled.engine import Engine
 from pyfunc.compiled.extract import extract
 from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
@@ -197,6 +198,51 @@ def test_a_level_asks_for_a_set_of_any_size():
 
     assert Places(read(text)).levels.trees.tolist() == [0]
     assert both(text, 1, rows) == [[0], [1], [2], [7], [4], [7]]
+
+
+def of_levels(random: np.random.Generator, depth: int, *, with_sets: bool) -> Tree:
+    """A tree that asks the same at all nodes of a level: columns 0 to 3 are numbers, column 4 holds codes."""
+    asked = random.integers(0, 5 if with_sets else 4, depth)
+    bounds = random.normal(size=depth)
+    levels = np.repeat(np.arange(depth), 2 ** np.arange(depth))
+    sets = [sorted({*random.integers(0, 40, 5).tolist()}) for _ in range(depth)]
+    n = 2**depth - 1
+    at = np.arange(n)
+    is_last = levels == depth - 1
+    return tree(
+        feature=asked[levels], threshold=bounds[levels], missing_left=np.ones(n, dtype=bool),
+        categories={node: sets[level] for node, level in enumerate(levels.tolist()) if asked[level] == 4},
+        left=np.where(is_last, -2 * (at - n // 2) - 1, 2 * at + 1),
+        right=np.where(is_last, -2 * (at - n // 2) - 2, 2 * at + 2), leaves=random.normal(size=n + 1),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("with_sets", [False, True])
+def test_trees_of_levels_of_all_depths_stand_beside_others(with_sets):
+    """More than a group of each, in any order: each channel gets its own trees."""
+    random = np.random.default_rng(5)
+    depths = random.permutation(np.repeat([1, 2, 3, 4, 5, 6, 7], 15)).tolist()
+    trees = [of_levels(random, depth, with_sets=with_sets) for depth in depths]
+    text = model([[each.text() for each in trees[channel::3]] for channel in range(3)], 5)
+    rows = np.column_stack([random.normal(size=(60, 4)), random.integers(-1, 45, 60)])
+    rows[random.random(rows.shape) < 0.1] = np.nan
+
+    wanted = Engine(text.encode(), 3, 5).batch(rows)
+    forest = read(text)
+    put = Places(forest)
+
+    assert (len(put.levels.trees), int(put.levels.is_other.sum())) == (75, 30)
+    alone = Descent(forest, 3, put)
+    np.testing.assert_allclose(Questions(forest, 3, put).sums(rows), wanted, rtol=0, atol=1e-12)
+    np.testing.assert_allclose([alone.sums(row) for row in rows], wanted, rtol=0, atol=1e-12)
+
+
+def test_more_sets_than_are_counted_are_left_to_others(monkeypatch):
+    """A node has 16 bits for the number of its set."""
+    trees = read(model([[tree(categories={0: [code]}).text() for code in range(5)]], 1))
+    monkeypatch.setattr(descent, "MOST", 4)
+    with pytest.raises(NotAskedError, match="sets"):
+        Descent(trees, 1, Places(trees))
 
 
 def test_a_deep_tree_takes_many_words():
