@@ -163,26 +163,18 @@ class Champion:
             cause = f"{type(error.__cause__).__name__}" if error.__cause__ else error.problems[0].code
             log.error("champion not loaded name=%s version=%s cause=%s", self.name, version, cause)  # noqa: TRY400
             return
-        is_first = self.current is None
-        if is_first:  # it answers at once, for the next second slower than later
-            self._answer_with(loaded, began)
         plan = loaded.scorer.package.plan
         if plan is not None:
-            plan.warm()  # takes a second or more, in which others have to wait for Python
+            plan.warm()  # before it answers: this takes a second or more, in which others would have to wait for Python
         machine.give_back()
-        if is_first:
+        if self.current is None:
             gc.collect()  # what is there now stays: looking through all of it again and again would hold up requests
             gc.freeze()
-        else:
-            self._answer_with(loaded, began)
-
-    def _answer_with(self, loaded: Loaded, began: float) -> None:
-        """From now on, with this version."""
         self.current = loaded
         self.problem, self._failed = None, None
-        measures.SWAPS.labels(loaded.version).inc()
-        measures.CHAMPION.set(int(loaded.version))
-        log.info("champion name=%s version=%s s=%.1f", self.name, loaded.version, time.perf_counter() - began)
+        measures.SWAPS.labels(version).inc()
+        measures.CHAMPION.set(int(version))
+        log.info("champion name=%s version=%s s=%.1f", self.name, version, time.perf_counter() - began)
 
     def _watch(self) -> None:
         """Look until told to stop."""
