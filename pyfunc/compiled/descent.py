@@ -1,7 +1,7 @@
 """One row down many trees at a time (`pyfunc.compiled.lanes`), by the places of its cells.
 
-A node is one word: the column that it asks, what it compares with, and where it leads. A row's answer takes as long as
-the memory that it has to read, and this is half of what a bound and two children take otherwise.
+A node is one word: the place that it asks for, what it compares with, and where it leads. A row takes as long as the
+memory that it has to read, and this is half of what a bound and two children take otherwise.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pyfunc.compiled.forest import Floats, Forest, Ints
 from pyfunc.compiled.joined import joined
 from pyfunc.compiled.places import CODE, Levels, NotAskedError, Places
 
-FIELD = 16  # bits of a packed field: column, bound or set, left, right
-MOST = 2**16  # columns, sets, and nodes and leaves of a tree
+FIELD = 16  # bits of a packed field: place, bound, left, right
+MOST = 2**16  # places, and nodes and leaves of a tree
 KINDS = (np.int64, np.uint64, np.float64)  # of the arrays that the loops take
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 ONE_LEAF = (1 << 2 * FIELD) + (1 << 3 * FIELD)  # a node that leads to a leaf both ways
@@ -39,7 +39,7 @@ class Descent:
         lanes = machine.lanes()
         self._run = machine.compiled(lanes.descend, _smallest)
         self.outputs = outputs
-        if 2 * np.diff(forest.leaves).max(initial=0) > MOST or len(places.columns) >= MOST:
+        if 2 * np.diff(forest.leaves).max(initial=0) > MOST:
             raise NotAskedError("large trees")
         asks = _Asks(places)
         order = np.argsort(np.where(places.levels.is_other, forest.depths, -1), kind="stable")
@@ -65,30 +65,37 @@ class Descent:
 
 
 class _Asks:
-    """What nodes ask, in one half of a word each; columns with sets come behind all others, and before these a zero.
+    """What nodes ask, in one half of a word each: which place is greater than what.
+
+    The first place is 0; those of numbers and large sets follow, then for each set of codes whether the row's code is
+    in none of it: so all questions are of one kind, and a set that many nodes ask for is looked at once.
 
     Attributes:
-        packed: (n_nodes,) column, and bound or number of the set.
-        columns: as `lanes.descend` takes them: features, kinds, the order, where bounds and words of sets begin, the
-            words, the bounds; then the sets, and the first column of such.
+        packed: (n_nodes,) place and bound.
+        columns: as `lanes.descend` takes them: features, kinds, the first place of each, where its bounds and its words
+            begin, the words, where its sets begin, the bounds, and the sets.
 
     Raises:
-        NotAskedError: more sets than are counted.
+        NotAskedError: more places than are counted.
     """
 
     def __init__(self, places: Places) -> None:
         asked = places.asked
         has_sets = np.array([column.kind == CODE for column in places.columns], dtype=bool)
-        order = np.argsort(np.argsort(has_sets, kind="stable"), kind="stable") + 1
-        sets, number = np.unique(np.append(asked.bits, np.uint64(0)), return_inverse=True)
-        if len(sets) > MOST:
+        first = np.where(has_sets, 0, np.cumsum(~has_sets))
+        nodes = np.flatnonzero(has_sets[asked.column]) if len(has_sets) else np.zeros(0, dtype=np.int64)
+        nodes = nodes[np.lexsort((asked.bits[nodes], asked.column[nodes]))]
+        column, bits = asked.column[nodes], asked.bits[nodes]
+        is_new = np.append(True, (np.diff(column) > 0) | (bits[1:] != bits[:-1]))[: len(nodes)]
+        n_plain, starts = 1 + int(np.count_nonzero(~has_sets)), np.searchsorted(column[is_new], range(len(first) + 1))
+        if n_plain + np.count_nonzero(is_new) > MOST:
             raise NotAskedError("sets")
-        is_set = has_sets[asked.column] if len(has_sets) else np.zeros(0, dtype=bool)
-        against = np.where(is_set, number[:-1].astype(np.uint64), asked.bound)
-        self.packed: Words = words_of(order[asked.column]) | against << np.uint64(FIELD)
+        place = first[asked.column]
+        place[nodes] = n_plain + np.cumsum(is_new) - 1
+        self.packed: Words = words_of(place) | asked.bound << np.uint64(FIELD)
         features, kinds, bounds, bound_starts, words, word_starts = places.arrays
-        first_set = np.array([1 + np.count_nonzero(~has_sets)], dtype=np.uint64)
-        self.columns = features, kinds, order, bound_starts, word_starts, words, bounds, sets, first_set
+        order = np.where(has_sets, n_plain + starts[:-1], first)
+        self.columns = features, kinds, order, bound_starts, word_starts, words, starts, bounds, bits[is_new]
 
 
 def _nodes(forest: Forest, asks: Words, order: Ints, starts: Ints) -> Words:

@@ -205,30 +205,17 @@ def _is_greater_place(asks, places):
 
 
 @njit
-def _is_yes(asks, given):
-    """The same, or for columns from `first_set` on, whether a place is not in a set."""
-    places, first_set, sets = given
-    column, against = asks & spread(LOW), (asks >> spread(FIELD)) & spread(LOW)
-    place, is_bound = take(places, column), spread(first_set) > column
-    listed = take(sets, where(is_bound, spread(ZERO), against))
-    is_out = spread(ONE) > ((listed >> (place & spread(IN_WORD))) & spread(ONE))
-    return where(is_bound, place > against, is_out)
-
-
-@njit
 def _asked(stands, last, first, _row, given):
-    """One step of lanes that ask for places, all of them of numbers."""
+    """One step of lanes that ask for places."""
     nodes, places = given
     held = take(nodes, _node(stands, last, first))
     return _below(stands, last, held, _is_greater_place(held, places))
 
 
 @njit
-def _asked_also_sets(stands, last, first, _row, given):
-    """The same where there are sets."""
-    nodes, more = given
-    held = take(nodes, _node(stands, last, first))
-    return _below(stands, last, held, _is_yes(held, more))
+def _level(numbers, asks, places):
+    """One level of trees whose nodes of a level ask the same: the answer is the next bit of the leaf's number."""
+    return numbers + numbers + where(_is_greater_place(asks, places), spread(ONE), spread(ZERO))
 
 
 @njit
@@ -285,58 +272,7 @@ def _down_by(step):
     return down
 
 
-def _leaves_by(step):
-    """A loop of some kind of steps."""
-    down = _down_by(step)
-
-    @njit
-    def leaves_of(given, order, starts, last, depths, leaves, values, found):
-        """The values of the leaves that a row falls into, by tree; the row down `TOGETHER` trees."""
-        node, n_trees, begin, row = np.empty(TOGETHER, U), U(len(order)), ZERO, _same(spread(ZERO))
-        while begin < n_trees:
-            deepest = depths[min(begin + U(TOGETHER), n_trees) - ONE]
-            _put(node, down(deepest, _group(last, begin), _group(starts, begin), row, given))
-            for lane in range(min(U(TOGETHER), n_trees - begin)):
-                found[order[begin + lane]] = values[leaves[begin + lane] + node[lane]]
-            begin += U(TOGETHER)
-
-    return leaves_of
-
-
-def _levels_by(is_yes):
-    """A loop of some kind of questions."""
-
-    @njit
-    def level(numbers, asks, given):
-        """One level: the answer is the next bit of the leaf's number."""
-        return numbers + numbers + where(is_yes(asks, given), spread(ONE), spread(ZERO))
-
-    @njit
-    def leaves_of(given, order, asked, depths, leaves, values, found):
-        """The values of the leaves of trees of levels (`pyfunc.compiled.places`), by tree; `asked` is read through."""
-        number, n_trees, begin, at = np.empty(TOGETHER, U), U(len(order)), ZERO, ZERO
-        for group in range(len(depths)):
-            on = _same(spread(ZERO))
-            for _ in range(depths[group]):
-                asks = _group(asked, at)
-                on = (
-                    level(on[0], asks[0], given),
-                    level(on[1], asks[1], given),
-                    level(on[2], asks[2], given),
-                    level(on[3], asks[3], given),
-                )
-                at += U(TOGETHER)
-            _put(number, on)
-            for lane in range(min(U(TOGETHER), n_trees - begin)):
-                found[order[begin + lane]] = values[leaves[begin + lane] + number[lane]]
-            begin += U(TOGETHER)
-
-    return leaves_of
-
-
-_cells_down = _down_by(_compared)
-_places_down, _places_or_sets_down = _leaves_by(_asked), _leaves_by(_asked_also_sets)
-_levels_of_places, _levels_of_places_or_sets = _levels_by(_is_greater_place), _levels_by(_is_yes)
+_down_by_cells, _down_by_places = _down_by(_compared), _down_by(_asked)
 
 
 @njit
@@ -355,7 +291,7 @@ def walk(cells, rows, ends, words, numbers, out):
         first, end, tree = _same(spread(starts[number])), _same(spread(last[number])), order[number]
         sums, begin = out[tree % n_outputs], ZERO
         while begin < n_rows:
-            _put(found, _cells_down(depths[number], end, first, _group(rows, begin), given))
+            _put(found, _down_by_cells(depths[number], end, first, _group(rows, begin), given))
             for lane in range(U(TOGETHER)):
                 sums[begin + lane] += values[leaves[tree] + found[lane]]
             begin += U(TOGETHER)
@@ -370,7 +306,7 @@ def walk_alone(cells, ends, words, numbers, out):
     row = _same(spread(ZERO))
     while begin < n_trees:
         deepest = depths[min(begin + U(TOGETHER), n_trees) - ONE]
-        _put(found, _cells_down(deepest, _group(last, begin), _group(starts, begin), row, given))
+        _put(found, _down_by_cells(deepest, _group(last, begin), _group(starts, begin), row, given))
         for lane in range(min(U(TOGETHER), n_trees - begin)):
             tree = order[begin + lane]
             out[tree % n_outputs] += values[leaves[tree] + found[lane]]
@@ -385,22 +321,17 @@ def descend(row, ends, ints, words, numbers, out):
     """
     places = _places(
         row, _part(ints, ends, 0), _part(ints, ends, 1), _part(ints, ends, 2), _part(ints, ends, 3),
-        _part(ints, ends, 4), _part(ints, ends, 5), _part(numbers, ends, 6),
+        _part(ints, ends, 4), _part(ints, ends, 5), _part(ints, ends, 6), _part(numbers, ends, 7),
+        _part(words, ends, 8),
     )  # fmt: skip
-    sets, first_set = _part(words, ends, 7), words[ends[8, 0]]
     order, nodes, starts = _part(words, ends, 9), _part(words, ends, 10), _part(words, ends, 11)
     last, depths, leaves = _part(words, ends, 12), _part(words, ends, 13), _part(words, ends, 14)
     values, level_order, asked = _part(numbers, ends, 15), _part(words, ends, 16), _part(words, ends, 17)
     level_depths, level_leaves = _part(words, ends, 18), _part(words, ends, 19)
     level_values = _part(numbers, ends, 20)
     found = np.empty(len(order) + len(level_order))
-    if first_set < U(len(places)):
-        given = places, first_set, sets
-        _places_or_sets_down((nodes, given), order, starts, last, depths, leaves, values, found)
-        _levels_of_places_or_sets(given, level_order, asked, level_depths, level_leaves, level_values, found)
-    else:
-        _places_down((nodes, places), order, starts, last, depths, leaves, values, found)
-        _levels_of_places(places, level_order, asked, level_depths, level_leaves, level_values, found)
+    _leaves(nodes, places, order, starts, last, depths, leaves, values, found)
+    _leaves_of_levels(asked, places, level_order, level_depths, level_leaves, level_values, found)
     for tree in range(len(found)):
         out[tree % out.shape[0]] += found[tree]
 
@@ -445,13 +376,52 @@ def _of_number(cell, kind, bounds, first, end):
 
 
 @njit
-def _places(row, features, kinds, order, bound_starts, word_starts, words, bounds):
-    """The places of a row's cells, in another order of columns; the first is 0, and belongs to none."""
-    places = np.zeros(len(features) + 1, U)
+def _places(row, features, kinds, order, bound_starts, word_starts, words, set_starts, bounds, sets):
+    """The places of a row's cells, as `pyfunc.compiled.descent` orders them; for codes, whether they are in no set."""
+    places = np.zeros(len(features) + len(sets) + 1, U)
     for at in range(len(features)):
-        cell, kind = row[features[at]], kinds[at]
-        if kind in (CODE, SET):
-            places[order[at]] = _of_code(cell, kind, words[word_starts[at] : word_starts[at + 1]])
+        cell, kind, place = row[features[at]], kinds[at], U(order[at])
+        if kind == CODE:
+            code = _of_code(cell, kind, words)
+            for each in range(set_starts[at], set_starts[at + 1]):
+                places[place] = ((sets[each] >> code) & ONE) ^ ONE
+                place += ONE
+        elif kind == SET:
+            places[place] = _of_code(cell, kind, words[word_starts[at] : word_starts[at + 1]])
         else:
-            places[order[at]] = _of_number(cell, kind, bounds, bound_starts[at], bound_starts[at + 1])
+            places[place] = _of_number(cell, kind, bounds, bound_starts[at], bound_starts[at + 1])
     return places
+
+
+@njit
+def _leaves(nodes, places, order, starts, last, depths, leaves, values, found):
+    """The values of the leaves that a row falls into, by tree; the row down `TOGETHER` trees."""
+    node, n_trees, begin, row = np.empty(TOGETHER, U), U(len(order)), ZERO, _same(spread(ZERO))
+    given = nodes, places
+    while begin < n_trees:
+        deepest = depths[min(begin + U(TOGETHER), n_trees) - ONE]
+        _put(node, _down_by_places(deepest, _group(last, begin), _group(starts, begin), row, given))
+        for lane in range(min(U(TOGETHER), n_trees - begin)):
+            found[order[begin + lane]] = values[leaves[begin + lane] + node[lane]]
+        begin += U(TOGETHER)
+
+
+@njit
+def _leaves_of_levels(asked, places, order, depths, leaves, values, found):
+    """The same for trees of levels (`pyfunc.compiled.places`); what they ask is read through from its beginning."""
+    number, n_trees, begin, at = np.empty(TOGETHER, U), U(len(order)), ZERO, ZERO
+    for group in range(len(depths)):
+        on = _same(spread(ZERO))
+        for _ in range(depths[group]):
+            asks = _group(asked, at)
+            on = (
+                _level(on[0], asks[0], places),
+                _level(on[1], asks[1], places),
+                _level(on[2], asks[2], places),
+                _level(on[3], asks[3], places),
+            )
+            at += U(TOGETHER)
+        _put(number, on)
+        for lane in range(min(U(TOGETHER), n_trees - begin)):
+            found[order[begin + lane]] = values[leaves[begin + lane] + number[lane]]
+        begin += U(TOGETHER)
