@@ -297,16 +297,21 @@ def walk(cells, rows, ends, words, numbers, out):
             begin += U(TOGETHER)
 
 
-def walk_alone(cells, ends, words, numbers, out):
-    """The same for one row and the outputs (n_outputs,): the row down `TOGETHER` trees."""
+def walk_alone(row, ends, words, numbers, out):
+    """The same for one row (n_features,) and the outputs (n_outputs,): the row down `TOGETHER` trees."""
+    features, gaps = _part(words, ends, 8), _part(numbers, ends, 9)
+    cells = np.zeros(len(features) + 1)
+    for at in range(len(features)):
+        cell = row[features[at]]
+        cells[at] = gaps[at] if np.isnan(cell) else cell
     packed, starts, last = _part(words, ends, 0), _part(words, ends, 1), _part(words, ends, 2)
     depths, order, leaves = _part(words, ends, 3), _part(words, ends, 4), _part(words, ends, 5)
     given, values = (cells, _part(numbers, ends, 6), packed), _part(numbers, ends, 7)
     found, n_trees, n_outputs, begin = np.empty(TOGETHER, U), U(len(order)), U(len(out)), ZERO
-    row = _same(spread(ZERO))
+    alone = _same(spread(ZERO))
     while begin < n_trees:
         deepest = depths[min(begin + U(TOGETHER), n_trees) - ONE]
-        _put(found, _down_by_cells(deepest, _group(last, begin), _group(starts, begin), row, given))
+        _put(found, _down_by_cells(deepest, _group(last, begin), _group(starts, begin), alone, given))
         for lane in range(min(U(TOGETHER), n_trees - begin)):
             tree = order[begin + lane]
             out[tree % n_outputs] += values[leaves[tree] + found[lane]]

@@ -160,7 +160,7 @@ class Bag:
         if len(matrix) >= LEAST_ROWS:
             return made.questions.sums(matrix)
         sums = np.empty((len(matrix), self.members * self.outputs))
-        for at, row in enumerate(matrix):
+        for at, row in enumerate(np.ascontiguousarray(matrix)):
             sums[at] = made.descent.sums(row)
         return sums
 

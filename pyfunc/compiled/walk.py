@@ -54,7 +54,7 @@ class Walk:
             (
                 packed, filled(starts[order], lanes.TOGETHER), filled(inner[order] - 1, lanes.TOGETHER),
                 words_of(np.maximum(forest.depths[order], 1)), words_of(order), words_of(forest.leaves[:-1] - inner),
-                bounds, forest.values,
+                bounds, forest.values, words_of(self._features), self._gaps,
             ),
             *KINDS,
         )  # fmt: skip
@@ -71,9 +71,8 @@ class Walk:
 
     def row(self, row: Floats) -> Floats:
         """The same (n_outputs,) for one row (n_features,)."""
-        out, held = np.zeros(self.outputs), row[self._features]
-        cells = np.where(np.isnan(held), self._gaps, held) if len(held) else np.zeros(1)
-        self._run_row(cells, *self._trees, out)
+        out = np.zeros(self.outputs)
+        self._run_row(row, *self._trees, out)
         return out
 
 
@@ -98,4 +97,4 @@ def _smallest_alone() -> tuple[Any, ...]:
 
 def _no_trees() -> tuple[Any, ...]:
     """What is known of them."""
-    return np.zeros((8, 2), dtype=np.int64), np.zeros(0, dtype=np.uint64), np.zeros(0)
+    return np.zeros((10, 2), dtype=np.int64), np.zeros(0, dtype=np.uint64), np.zeros(0)

@@ -274,8 +274,8 @@ def test_what_cannot_be_asked_is_named(why, monkeypatch):
 
 def test_lanes_are_had_from_arrays_without_gaps_only():
     """Addresses are reckoned by hand there, and would be others."""
-    loop = machine.compiled(machine.lanes().walk_alone, walk._smallest_alone)
-    cells, *rest = walk._smallest_alone()
+    loop = machine.compiled(machine.lanes().walk, walk._smallest)
+    cells, *rest = walk._smallest()
     loop(cells, *rest)
     with pytest.raises(numba.errors.TypingError, match="lanes cannot be had"):
         loop(np.zeros(4)[::2], *rest)
