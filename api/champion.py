@@ -60,7 +60,7 @@ class Loaded:
 
 
 def load(name: str, version: str, run_id: str) -> Loaded:
-    """Load a registered version and let it answer once.
+    """Load a registered version, make it ready and let it answer once.
 
     Raises:
         ArtifactMismatchError: it does not load, or does not answer its own input example.
@@ -72,6 +72,9 @@ def load(name: str, version: str, run_id: str) -> Loaded:
             served = mlflow.pyfunc.load_model(f"models:/{name}/{version}", suppress_warnings=True, dst_path=str(folder))
         scorer = served.unwrap_python_model().scorer
         example = served.input_example if isinstance(served.input_example, pd.DataFrame) else None
+        plan = scorer.package.plan
+        if plan is not None:
+            plan.warm()  # takes a second or more, in which others have to wait for Python: before it answers
         if example is not None:
             scorer.answer(example, "input example")
             served.predict(example)
@@ -163,9 +166,6 @@ class Champion:
             cause = f"{type(error.__cause__).__name__}" if error.__cause__ else error.problems[0].code
             log.error("champion not loaded name=%s version=%s cause=%s", self.name, version, cause)  # noqa: TRY400
             return
-        plan = loaded.scorer.package.plan
-        if plan is not None:
-            plan.warm()  # before it answers: this takes a second or more, in which others would have to wait for Python
         machine.give_back()
         if self.current is None:
             gc.collect()  # what is there now stays: looking through all of it again and again would hold up requests
