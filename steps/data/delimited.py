@@ -15,7 +15,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -147,16 +147,16 @@ def first_length(beginning: bytes, delimiter: str) -> int:
 
 def _parse(content: pa.Buffer, delimiter: str, n_columns: int, where: str) -> pa.Table:
     """All rows, the header among them, as text with null for empty cells; texts that repeat as dictionaries."""
-    ragged: list[int | None] = []
     is_large = content.size > SMALL_BYTES
-    options = Options(delimiter, n_columns, ragged)
+    options, numbered = Options(delimiter, n_columns), Options(delimiter, n_columns)
     try:
-        repeated = _repeated(content, options) if is_large else set()
-        ragged.clear()
+        # by options of its own: pyarrow goes on reading ahead when only the beginning was wanted
+        repeated = _repeated(content, Options(delimiter, n_columns)) if is_large else set()
         table = pa.csv.read_csv(pa.BufferReader(content), *options.all(repeated, threads=is_large))
+        ragged = options.ragged
         if ragged and ragged[0] is None:  # read by several threads, which do not know their rows' numbers
-            ragged.clear()
-            pa.csv.read_csv(pa.BufferReader(content), *options.all(repeated, threads=False))
+            pa.csv.read_csv(pa.BufferReader(content), *numbered.all(repeated, threads=False))
+            ragged = numbered.ragged
     except pa.ArrowException as error:  # its text quotes cells
         raise unreadable(where) from error
     if ragged:
@@ -218,7 +218,7 @@ class Options:
 
     delimiter: str
     n_columns: int
-    ragged: list[int | None]
+    ragged: list[int | None] = field(default_factory=list)
 
     def all(self, repeated: Collection[str], *, threads: bool, block_bytes: int = BLOCK_BYTES) -> tuple[Any, Any, Any]:
         """For reading, parsing and converting; `repeated` are names of columns to hold as dictionaries."""

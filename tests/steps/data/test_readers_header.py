@@ -8,10 +8,12 @@ import zipfile
 
 import openpyxl
 import pandas as pd
+import pyarrow as pa
 import pytest
 import zstandard
 
 from pyfunc.errors import FileRefusedError
+from steps.data import delimited
 from steps.data.readers import read
 
 
@@ -104,6 +106,22 @@ def test_rows_are_counted_as_tables_count_them(pack, large):
     first = 50_000 if large else 0
     assert [problem.code for problem in caught.value.problems] == ["ragged_rows"]
     assert f"rows {first + 3}, {first + 5} more or fewer" in caught.value.problems[0].what
+
+
+def test_what_is_read_ahead_of_the_beginning_counts_nothing(monkeypatch):
+    """Its reader may still be at work when all has been read, and names ragged rows once more."""
+    real = delimited._repeated
+
+    def late(content: pa.Buffer, options: delimited.Options) -> set[str]:
+        found = real(content, options)
+        options.ragged.append(50_002)
+        return found
+
+    monkeypatch.setattr(delimited, "_repeated", late)
+    read(b"a,b\n" + b"x,1\n" * 50_000, "f.csv")
+    with pytest.raises(FileRefusedError) as caught:
+        read(b"a,b\n" + b"x,1\n" * 50_000 + b"3\n", "f.csv")
+    assert "row 50001 more or fewer" in caught.value.problems[0].what
 
 
 @pytest.mark.parametrize("pack", [lambda content: content, gzip.compress, zstandard.compress, zipped])
