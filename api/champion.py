@@ -72,9 +72,7 @@ def load(name: str, version: str, run_id: str) -> Loaded:
             served = mlflow.pyfunc.load_model(f"models:/{name}/{version}", suppress_warnings=True, dst_path=str(folder))
         scorer = served.unwrap_python_model().scorer
         example = served.input_example if isinstance(served.input_example, pd.DataFrame) else None
-        plan = scorer.package.plan
-        if plan is not None:
-            plan.warm()  # takes a second or more, in which others have to wait for Python: before it answers
+        scorer.warm()  # takes a second or more, in which others have to wait for Python: before it answers
         if example is not None:
             scorer.answer(example, "input example")
             served.predict(example)

@@ -74,6 +74,11 @@ class Scorer:
         """What the rows must be."""
         return self.package.schema
 
+    def warm(self) -> None:
+        """Make a compiled model ready for many rows; takes seconds, and others may ask meanwhile."""
+        if self.package.plan is not None:
+            self.package.plan.warm()
+
     def answer(
         self, frame: pd.DataFrame, where: str, threshold: float | None = None
     ) -> tuple[pd.DataFrame, list[Notice]]:

@@ -127,8 +127,7 @@ def _triple(stored: Mapping[str, Any]) -> tuple[float, float, float]:
 def _judgement(scorer: Scorer, dataset: Dataset, metric: str, at: int | None) -> Judgement:
     """The candidate and the constant answer on the test rows, and what drives the candidate."""
     frame, _ = scorer.schema.enforce(dataset.test, "test file")
-    if scorer.package.plan is not None:
-        scorer.package.plan.warm()
+    scorer.warm()
     candidate = contest.judged(scorer, frame, dataset.y_test, at)
     _require_pipeline(scorer, frame, candidate.scores)
     none = answers.constant(dataset.y_train, dataset.y_test, len(scorer.schema.target.classes), at)

@@ -105,8 +105,8 @@ def _score(rows: Rows, where: str, scorer: Scorer, wanted: Wanted, take: Callabl
     carried = _carried(rows, where, scorer, wanted)
     left = iter(rows)
     begin = [*islice(left, 2)]
-    if len(begin) > 1 and scorer.package.plan is not None:
-        scorer.package.plan.warm()  # else the first parts would have each learner's library load the trees as well
+    if len(begin) > 1:
+        scorer.warm()  # else the first parts would have each learner's library load the trees as well
     left = chain(begin, left)
     with ThreadPoolExecutor(scoring_threads(), "score") as threads:
         waiting: deque[tuple[Part, Future[tuple[pa.RecordBatch, list[Notice]]]]] = deque()

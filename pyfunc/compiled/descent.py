@@ -13,7 +13,7 @@ import numpy as np
 from pyfunc.compiled import machine
 from pyfunc.compiled.forest import Floats, Forest, Ints
 from pyfunc.compiled.joined import joined
-from pyfunc.compiled.places import CODE, Levels, NotAskedError, Places
+from pyfunc.compiled.places import CODE, NOT_IN, Levels, NotAskedError, Places
 
 FIELD = 16  # bits of a packed field: place, bound, left, right
 MOST = 2**16  # places, and nodes and leaves of a tree
@@ -83,7 +83,7 @@ class _Asks:
         asked = places.asked
         has_sets = np.array([column.kind == CODE for column in places.columns], dtype=bool)
         first = np.where(has_sets, 0, np.cumsum(~has_sets))
-        nodes = np.flatnonzero(has_sets[asked.column]) if len(has_sets) else np.zeros(0, dtype=np.int64)
+        nodes = np.flatnonzero(asked.kind == NOT_IN)
         nodes = nodes[np.lexsort((asked.bits[nodes], asked.column[nodes]))]
         column, bits = asked.column[nodes], asked.bits[nodes]
         is_new = np.append(True, (np.diff(column) > 0) | (bits[1:] != bits[:-1]))[: len(nodes)]
@@ -117,18 +117,17 @@ def _levels(levels: Levels, asks: Words, together: int) -> tuple[Any, ...]:
     """
     sizes = np.diff(levels.starts)
     order = np.argsort(sizes, kind="stable")
-    n_groups = -(-len(order) // together)
-    depths = np.array(
-        [sizes[order][at * together : (at + 1) * together].max() for at in range(n_groups)], dtype=np.int64
-    )
-    asked = []
-    for at, depth in enumerate(depths.tolist()):
-        group = np.full((depth, together), NEVER, dtype=np.uint64)
-        for lane, tree in enumerate(order[at * together : (at + 1) * together].tolist()):
-            group[depth - sizes[tree] :, lane] = asks[levels.nodes[levels.starts[tree] : levels.starts[tree + 1]]]
-        asked.append(group.ravel())
+    depths, asked = [], [np.zeros(0, dtype=np.uint64)]
+    for begin in range(0, len(order), together):
+        group = order[begin : begin + together]
+        depth = int(sizes[group].max())
+        lanes = np.full((depth, together), NEVER, dtype=np.uint64)
+        for lane, tree in enumerate(group.tolist()):
+            lanes[depth - sizes[tree] :, lane] = asks[levels.nodes[levels.starts[tree] : levels.starts[tree + 1]]]
+        depths.append(depth)
+        asked.append(lanes.ravel())
     return (
-        words_of(levels.trees[order]), np.concatenate([np.zeros(0, dtype=np.uint64), *asked]), words_of(depths),
+        words_of(levels.trees[order]), np.concatenate(asked), np.array(depths, dtype=np.uint64),
         words_of(levels.leaves[:-1][order]), levels.values,
     )  # fmt: skip
 

@@ -148,19 +148,18 @@ def first_length(beginning: bytes, delimiter: str) -> int:
 def _parse(content: pa.Buffer, delimiter: str, n_columns: int, where: str) -> pa.Table:
     """All rows, the header among them, as text with null for empty cells; texts that repeat as dictionaries."""
     is_large = content.size > SMALL_BYTES
-    options, numbered = Options(delimiter, n_columns), Options(delimiter, n_columns)
+    options = Options(delimiter, n_columns)
     try:
         # by options of its own: pyarrow goes on reading ahead when only the beginning was wanted
         repeated = _repeated(content, Options(delimiter, n_columns)) if is_large else set()
         table = pa.csv.read_csv(pa.BufferReader(content), *options.all(repeated, threads=is_large))
-        ragged = options.ragged
-        if ragged and ragged[0] is None:  # read by several threads, which do not know their rows' numbers
-            pa.csv.read_csv(pa.BufferReader(content), *numbered.all(repeated, threads=False))
-            ragged = numbered.ragged
+        if options.ragged and options.ragged[0] is None:  # several threads, which do not know their rows' numbers
+            options = Options(delimiter, n_columns)
+            pa.csv.read_csv(pa.BufferReader(content), *options.all(repeated, threads=False))
     except pa.ArrowException as error:  # its text quotes cells
         raise unreadable(where) from error
-    if ragged:
-        raise ragged_rows(n_columns, ragged, where)
+    if options.ragged:
+        raise ragged_rows(n_columns, options.ragged, where)
     return table
 
 

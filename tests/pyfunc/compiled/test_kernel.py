@@ -238,7 +238,7 @@ def test_trees_of_levels_of_all_depths_stand_beside_others(with_sets):
 
 
 def test_more_sets_than_are_counted_are_left_to_others(monkeypatch):
-    """A node has 16 bits for the number of its set."""
+    """A node has 16 bits for a place, and each set has one."""
     trees = read(model([[tree(categories={0: [code]}).text() for code in range(5)]], 1))
     monkeypatch.setattr(descent, "MOST", 4)
     with pytest.raises(NotAskedError, match="sets"):
