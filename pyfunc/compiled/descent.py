@@ -1,4 +1,4 @@
-"""One row down many trees at a time (`pyfunc.compiled.lanes`), by the places of its cells.
+"""One row down many trees at a time (`pyfunc.compiled.loops.lanes`), by the places of its cells.
 
 A node is one word: the place that it asks for, what it compares with, and where it leads. A row takes as long as the
 memory that it has to read, and this is half of what a bound and two children take otherwise.
@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from pyfunc.compiled import machine
 from pyfunc.compiled.forest import Floats, Forest, Ints
-from pyfunc.compiled.joined import joined
+from pyfunc.compiled.machine import Loop
+from pyfunc.compiled.means import Members, Room
 from pyfunc.compiled.places import CODE, NOT_IN, Levels, NotAskedError, Places
+from pyfunc.compiled.signatures import TOGETHER
 
 FIELD = 16  # bits of a packed field: place, bound, left, right
 MOST = 2**16  # places, and nodes and leaves of a tree
-KINDS = (np.int64, np.uint64, np.float64)  # of the arrays that the loops take
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 ONE_LEAF = (1 << 2 * FIELD) + (1 << 3 * FIELD)  # a node that leads to a leaf both ways
 NEVER = (MOST - 1) << FIELD  # a question that is answered with no: the first place is 0
@@ -28,17 +28,15 @@ class Descent:
 
     Args:
         forest: the trees.
-        outputs: channels, over which the trees take turns.
+        members: who speak in these trees.
+        features: of a row.
         places: of these trees.
 
     Raises:
         NotAskedError: trees that are too large.
     """
 
-    def __init__(self, forest: Forest, outputs: int, places: Places) -> None:
-        lanes = machine.lanes()
-        self._run = machine.compiled(lanes.descend, _smallest)
-        self.outputs = outputs
+    def __init__(self, forest: Forest, members: Members, features: int, places: Places) -> None:
         if 2 * np.diff(forest.leaves).max(initial=0) > MOST:
             raise NotAskedError("large trees")
         asks = _Asks(places)
@@ -47,21 +45,22 @@ class Descent:
         inner = np.maximum(np.diff(forest.nodes)[order], 1)  # a tree of one leaf has a node all the same
         starts, sizes = np.cumsum([0, *inner]), np.diff(forest.leaves)[order]
         leaves = np.repeat(forest.leaves[:-1][order] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
-        self._trees = joined(
-            (
-                *asks.columns, words_of(order), _nodes(forest, asks.packed, order, starts),
-                filled(starts[:-1], lanes.TOGETHER), filled(inner - 1, lanes.TOGETHER),
-                words_of(np.maximum(forest.depths[order], 1)), words_of(np.cumsum(sizes) - sizes - inner),
-                forest.values[leaves], *_levels(places.levels, asks.packed, lanes.TOGETHER),
-            ),
-            *KINDS,
+        loop = Loop(
+            "descend",
+            *asks.columns, words_of(order), _nodes(forest, asks.packed, order, starts),
+            filled(starts[:-1], TOGETHER), filled(inner - 1, TOGETHER),
+            words_of(np.maximum(forest.depths[order], 1)), words_of(np.cumsum(sizes) - sizes - inner),
+            forest.values[leaves], *_levels(places.levels, asks.packed, TOGETHER),
         )  # fmt: skip
+        self._room = Room(loop, features, members, (asks.n_places, np.uint64), (forest.n_trees, np.float64))
 
     def sums(self, row: Floats) -> Floats:
-        """Outputs (n_outputs,) for one row (n_features,)."""
-        out = np.zeros(self.outputs)
-        self._run(row, *self._trees, out)
-        return out
+        """What trees add up to (n_channels,) for one row (n_features,)."""
+        return self._room.sums(row)
+
+    def mean(self, row: Floats) -> Floats:
+        """The mean of members' probabilities (n_classes,)."""
+        return self._room.mean(row)
 
 
 class _Asks:
@@ -72,6 +71,7 @@ class _Asks:
 
     Attributes:
         packed: (n_nodes,) place and bound.
+        n_places: of all of them.
         columns: as `lanes.descend` takes them: features, kinds, the first place of each, where its bounds and its words
             begin, the words, where its sets begin, the bounds, and the sets.
 
@@ -88,7 +88,8 @@ class _Asks:
         column, bits = asked.column[nodes], asked.bits[nodes]
         is_new = np.append(True, (np.diff(column) > 0) | (bits[1:] != bits[:-1]))[: len(nodes)]
         n_plain, starts = 1 + int(np.count_nonzero(~has_sets)), np.searchsorted(column[is_new], range(len(first) + 1))
-        if n_plain + np.count_nonzero(is_new) > MOST:
+        self.n_places = n_plain + int(np.count_nonzero(is_new))
+        if self.n_places > MOST:
             raise NotAskedError("sets")
         place = first[asked.column]
         place[nodes] = n_plain + np.cumsum(is_new) - 1
@@ -133,7 +134,7 @@ def _levels(levels: Levels, asks: Words, together: int) -> tuple[Any, ...]:
 
 
 def words_of(numbers: np.ndarray[Any, Any]) -> Words:
-    """As `pyfunc.compiled.lanes` counts; what is below 0 comes right again where it is added to."""
+    """As `pyfunc.compiled.loops.lanes` counts; what is below 0 comes right again where it is added to."""
     return numbers.astype(np.uint64)
 
 
@@ -151,9 +152,3 @@ def ways(forest: Forest, nodes: Ints) -> Words:
         way = np.where(children >= 0, children - begin, inner - children - 1 - forest.leaves[tree])
         made |= way.astype(np.uint64) << np.uint64(FIELD * field)
     return made
-
-
-def _smallest() -> tuple[Any, ...]:
-    """Arguments of `lanes.descend` for no tree."""
-    ends = np.zeros((21, 2), dtype=np.int64)
-    return np.zeros(1), ends, np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.uint64), np.zeros(0), np.zeros(1)

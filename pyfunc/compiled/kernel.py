@@ -7,7 +7,7 @@ processor asks 16 or 32 of them at once; nothing is jumped over, and no row wait
 in as many planes as its column has codes, so that a set of codes is asked for as fast as a bound.
 
 The method is QuickScorer's (Lucchese et al., SIGIR 2015, doi 10.1145/2766462.2767733), over rows in place of trees.
-`pyfunc.compiled.machine` compiles the loop.
+The loops are in `loops.questions`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from pyfunc.compiled import machine
 from pyfunc.compiled.forest import Floats, Forest, Ints
-from pyfunc.compiled.places import CODE, GREATER, MOST_CODES, NOT_IN, Asked, NotAskedError, Places
+from pyfunc.compiled.places import CODE, MOST_CODES, NOT_IN, Asked, NotAskedError, Places
 
 BLOCK = 1024  # rows that are asked together
 LANES = 64  # rows that a processor may ask at once, at most; blocks are filled up to a multiple
@@ -26,9 +26,6 @@ BITS = 16  # of a word of leaves, and of a plane of codes
 TOGETHER = 4  # bounds that are asked for in one go
 MOST_LEAVES = 1024  # of a tree on average: beyond that the library, going down the tree, takes less time
 NEVER = 2**BITS - 1  # no place is greater
-ALL = np.uint16(NEVER)
-ZERO, ONE, TWO, FOUR, EIGHT = (np.uint16(value) for value in (0, 1, 2, 4, 8))
-PAIRS, FOURS, EIGHTS, LOW = (np.uint16(bits) for bits in (0x5555, 0x3333, 0x0F0F, 0x001F))  # to count bits by
 
 
 class Questions:
@@ -44,8 +41,6 @@ class Questions:
     """
 
     def __init__(self, forest: Forest, outputs: int, places: Places) -> None:
-        self._run = machine.compiled(_sum_up, _smallest)
-        self._run_levels = machine.compiled(_sum_up_levels, _smallest_levels)
         self.outputs, self._places = outputs, places
         levels = places.levels
         is_left = levels.is_other
@@ -57,16 +52,18 @@ class Questions:
         leaves = np.cumsum([0, *sizes])
         *_, ordered = forest.from_left_to_right
         values = ordered[np.repeat(is_left, np.diff(forest.leaves))]
-        self._asked = np.flatnonzero(is_left), *words, leaves, values
+        self._sum_up = machine.Loop("sum_up", np.flatnonzero(is_left), *words, leaves, values)
         asked = self._planes.asked_in_order(places.asked, levels.nodes)
-        self._levels = levels.trees, *asked, levels.starts, levels.leaves, levels.values
+        held = levels.trees, *asked, levels.starts, levels.leaves, levels.values
+        self._sum_up_levels = machine.Loop("sum_up_levels", *held)
 
     def sums(self, matrix: Floats) -> Floats:
         """Outputs (n_rows, n_outputs) for a matrix (n_rows, n_features)."""
         rows = self._planes.rows(self._places.of_matrix(matrix))
         out = np.zeros((self.outputs, rows.shape[1]))
-        self._run(rows, *self._asked, out)
-        self._run_levels(rows, *self._levels, out)
+        room = np.empty((3, BLOCK), dtype=np.uint16)
+        self._sum_up(rows, room, out)
+        self._sum_up_levels(rows, room, out)
         return out.T[: len(matrix)]
 
 
@@ -169,106 +166,3 @@ def _in_fours(word: Ints, n_words: int) -> tuple[Ints, Ints]:
     starts = np.cumsum([0, *(-(-counts // TOGETHER) * TOGETHER)])
     before = np.cumsum([0, *counts])[:-1]
     return starts, starts[word] + np.arange(len(word)) - before[word]
-
-
-def _sum_up(  # noqa: C901, PLR0912 (one loop for the compiler)
-    places: Any, number: Any, trees: Any, starts: Any, row_of: Any, bound: Any, ruled: Any, sets: Any, kept: Any,
-    planes: Any, plane: Any, bits: Any, leaves: Any, values: Any, out: Any,
-) -> None:  # fmt: skip
-    """Add the leaves that rows fall into to the outputs (n_outputs, n_rows); compiled by Numba."""
-    left, leaf, seen = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.uint16)
-    for begin in range(0, places.shape[1], BLOCK):
-        size = min(BLOCK, places.shape[1] - begin)
-        end = begin + size
-        for tree in range(len(trees) - 1):
-            for row in range(size):
-                leaf[row] = ALL
-            for word in range(trees[tree], trees[tree + 1]):
-                for row in range(size):
-                    left[row] = ALL
-                for at in range(starts[word], starts[word + 1], TOGETHER):
-                    held0, held1 = places[row_of[at], begin:end], places[row_of[at + 1], begin:end]
-                    held2, held3 = places[row_of[at + 2], begin:end], places[row_of[at + 3], begin:end]
-                    most0, most1, most2, most3 = bound[at], bound[at + 1], bound[at + 2], bound[at + 3]
-                    kept0, kept1, kept2, kept3 = ruled[at], ruled[at + 1], ruled[at + 2], ruled[at + 3]
-                    for row in range(size):
-                        left[row] &= (
-                            (kept0 if held0[row] > most0 else ALL)
-                            & (kept1 if held1[row] > most1 else ALL)
-                            & (kept2 if held2[row] > most2 else ALL)
-                            & (kept3 if held3[row] > most3 else ALL)
-                        )
-                for at in range(sets[word], sets[word + 1]):
-                    mask, first = kept[at], planes[at]
-                    held, inside = places[plane[first], begin:end], bits[first]
-                    if planes[at + 1] == first + 1:
-                        for row in range(size):
-                            left[row] &= ALL if held[row] & inside else mask
-                        continue
-                    for row in range(size):
-                        seen[row] = held[row] & inside
-                    for more in range(first + 1, planes[at + 1]):
-                        held, inside = places[plane[more], begin:end], bits[more]
-                        for row in range(size):
-                            seen[row] |= held[row] & inside
-                    for row in range(size):
-                        left[row] &= ALL if seen[row] else mask
-                base = np.uint16((word - trees[tree]) * BITS)
-                for row in range(size):
-                    word_left = left[row]
-                    below = np.uint16((word_left & (ZERO - word_left)) - ONE)  # ones below the lowest, to be counted
-                    below = np.uint16(below - ((below >> ONE) & PAIRS))
-                    below = np.uint16((below & FOURS) + ((below >> TWO) & FOURS))
-                    below = np.uint16((below + (below >> FOUR)) & EIGHTS)
-                    below = np.uint16((below + (below >> EIGHT)) & LOW)
-                    leaf[row] = np.uint16(base + below) if leaf[row] == ALL and word_left != ZERO else leaf[row]
-            sums, of_leaf = out[number[tree] % out.shape[0], begin:end], values[leaves[tree] : leaves[tree + 1]]
-            for row in range(size):
-                sums[row] += of_leaf[np.uint64(leaf[row])]
-
-
-def _sum_up_levels(  # noqa: C901 (one loop for the compiler)
-    places: Any, number: Any, row_of: Any, kind: Any, bound: Any, planes: Any, plane: Any, bits: Any, starts: Any,
-    leaves: Any, values: Any, out: Any,
-) -> None:  # fmt: skip
-    """The same for trees of `pyfunc.compiled.places.Levels`."""
-    leaf, seen = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.uint16)
-    for begin in range(0, places.shape[1], BLOCK):
-        size = min(BLOCK, places.shape[1] - begin)
-        end = begin + size
-        for tree in range(len(number)):
-            for row in range(size):
-                leaf[row] = ZERO
-            for at in range(starts[tree], starts[tree + 1]):
-                if kind[at] == GREATER:
-                    held, most = places[row_of[at], begin:end], bound[at]
-                    for row in range(size):
-                        leaf[row] = np.uint16(leaf[row] + leaf[row] + (ONE if held[row] > most else ZERO))
-                    continue
-                for row in range(size):
-                    seen[row] = ZERO
-                for more in range(planes[at], planes[at + 1]):
-                    held, inside = places[plane[more], begin:end], bits[more]
-                    for row in range(size):
-                        seen[row] |= held[row] & inside
-                for row in range(size):
-                    leaf[row] = np.uint16(leaf[row] + leaf[row] + (ZERO if seen[row] else ONE))
-            sums, of_leaf = out[number[tree] % out.shape[0], begin:end], values[leaves[tree] : leaves[tree + 1]]
-            for row in range(size):
-                sums[row] += of_leaf[np.uint64(leaf[row])]
-
-
-def _smallest_levels() -> tuple[Any, ...]:
-    """Arguments of `_sum_up_levels` for one row and no tree."""
-    ints, ends = np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    small = np.zeros(0, dtype=np.uint16)
-    asked = ints, np.zeros(0, dtype=np.uint8), small, ends, ints, small
-    return np.zeros((1, 1), dtype=np.uint16), ints, *asked, ends, ends, np.zeros(0), np.zeros((1, 1))
-
-
-def _smallest() -> tuple[Any, ...]:
-    """Arguments of `_sum_up` for one row and no tree."""
-    ints, ends = np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    small = np.zeros(0, dtype=np.uint16)
-    asked = ends, ints, small, small, ends, small, ends, ints, small
-    return np.zeros((1, 1), dtype=np.uint16), ints, ends, *asked, ends, np.zeros(0), np.zeros((1, 1))

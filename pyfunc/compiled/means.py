@@ -1,64 +1,69 @@
-"""What the members of a bag say of one row, on average: a few numbers, for which arrays take ten times as long."""
+"""Who speaks where trees are added up, and room for one row to be answered in."""
 
 from __future__ import annotations
 
-import math
+import threading
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pyfunc.boosters import DOUBT, MOST_MARGIN
-from pyfunc.compiled import machine
 from pyfunc.compiled.forest import Floats
+from pyfunc.compiled.machine import Loop
+from pyfunc.compiled.signatures import TOGETHER
 
 
-class Mean:
-    """The mean of members' probabilities.
+@dataclass(frozen=True)
+class Members:
+    """The members of a bag.
 
-    Args:
+    Attributes:
         members: how many.
-        outputs: of each member; one where there are two classes.
+        outputs: of each member's trees; one where there are two classes.
         trees: of each member, where they give shares (`pyfunc.boosters.elected`); 0 where they add up to margins
             (`pyfunc.boosters.probabilities_of`).
-
-    Raises:
-        machine.NoMachineError: Numba is not installed.
     """
 
-    def __init__(self, members: int, outputs: int, trees: int) -> None:
-        self._run = machine.compiled(_add, _smallest)
-        self._shape, self._trees, self._classes = (members, outputs), trees, max(2, outputs)
+    members: int
+    outputs: int
+    trees: int = 0
 
-    def __call__(self, sums: Floats) -> Floats:
-        """Probabilities (n_classes,) for the outputs (n_members * n_outputs,) of the members' trees."""
-        mean = np.zeros(self._classes)
-        self._run(sums.reshape(self._shape), self._trees, mean)
-        return mean
-
-
-def _add(said: Any, trees: Any, mean: Any) -> None:
-    """Add the members' (n_members, n_outputs) shares of the mean; compiled by Numba."""
-    members, outputs = said.shape
-    classes = len(mean)
-    for member in range(members):
-        if trees > 0:
-            for output in range(outputs):
-                mean[classes - outputs + output] += (said[member, output] + DOUBT / classes) / (trees + DOUBT) / members
-            if outputs < classes:
-                mean[0] += (trees - said[member, 0] + DOUBT / classes) / (trees + DOUBT) / members
-        elif outputs == 1:
-            within = min(max(said[member, 0], -MOST_MARGIN), MOST_MARGIN)
-            second = 1 / (1 + math.exp(-within))
-            mean[0] += (1 - second) / members
-            mean[1] += second / members
-        else:
-            largest, total = said[member].max(), 0.0
-            for output in range(outputs):
-                total += math.exp(said[member, output] - largest)
-            for output in range(outputs):
-                mean[output] += math.exp(said[member, output] - largest) / total / members
+    @property
+    def channels(self) -> int:
+        """Over which the trees take turns."""
+        return self.members * self.outputs
 
 
-def _smallest() -> tuple[Any, ...]:
-    """Arguments of `_add`."""
-    return np.zeros((1, 1)), 0, np.zeros(2)
+class Room(threading.local):
+    """Where a loop finds one row and leaves what members say of it, in each thread at addresses of its own.
+
+    Asking an array for its address takes as long as going down dozens of trees.
+
+    Args:
+        loop: takes a row (n_features,), `more`, room for `TOGETHER` lanes, sums (n_channels,), the same sums by member,
+            how many trees each has, and the mean (n_classes,).
+        features: of a row.
+        members: who speak.
+        more: room that the loop wants besides; sizes and types.
+    """
+
+    def __init__(self, loop: Loop, features: int, members: Members, *more: tuple[int, type]) -> None:
+        self._loop = loop
+        self._row, self._sums = np.zeros(features), np.zeros(members.channels)
+        self._mean = np.zeros(max(2, members.outputs))
+        besides: list[np.ndarray[Any, Any]] = [np.zeros(size, of) for size, of in (*more, (TOGETHER, np.uint64))]
+        said = self._sums.reshape(members.members, members.outputs)
+        self._kept = self._row, *besides, self._sums, said, members.trees, self._mean
+        self._block = loop.block(*self._kept)
+
+    def sums(self, row: Floats) -> Floats:
+        """What the trees add up to (n_channels,) for one row."""
+        self._row[:] = row
+        self._loop.briefly(self._block)
+        return self._sums.copy()
+
+    def mean(self, row: Floats) -> Floats:
+        """The mean of members' probabilities (n_classes,) for one row."""
+        self._row[:] = row
+        self._loop.briefly(self._block)
+        return self._mean.copy()

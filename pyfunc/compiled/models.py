@@ -18,8 +18,9 @@ from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.engine import Engine
 from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
-from pyfunc.compiled.machine import NoMachineError, give_back
-from pyfunc.compiled.means import Mean
+from pyfunc.compiled.machine import give_back
+from pyfunc.compiled.means import Members
+from pyfunc.compiled.objects import NoMachineError
 from pyfunc.compiled.places import NotAskedError, Places
 from pyfunc.compiled.walk import Walk
 
@@ -57,7 +58,6 @@ class _Asked:
         self.questions: Questions | None = None
         self.descent: Descent | None = None
         self.walk: Walk | None = None  # in the place of both, where trees are too deep for them
-        self.mean: Mean | None = None  # of what either says of one row
         self._is_refused = False
         self._lock = threading.Lock()
 
@@ -78,18 +78,24 @@ class _Asked:
         """Whether machine code can be asked."""
         return self.questions is not None or self.walk is not None
 
+    @property
+    def alone(self) -> Descent | Walk | None:
+        """What answers one row."""
+        return self.descent or self.walk
+
     def _make(self, bag: Bag) -> None:
         """Put the trees in the way that suits them."""
-        forest, outputs = read(gzip.decompress(bag.packed).decode()), bag.members * bag.outputs
-        self.mean = Mean(bag.members, bag.outputs, bag.trees if bag.said == SHARES else 0)
+        forest = read(gzip.decompress(bag.packed).decode())
+        members = Members(bag.members, bag.outputs, bag.trees if bag.said == SHARES else 0)
         if len(forest.values) > WALKED_FROM * forest.n_trees and not forest.is_code.any():
-            self.walk = Walk(forest, outputs)
+            self.walk = Walk(forest, members, bag.features)
             return
         try:
             places = Places(forest)
-            descent, questions = Descent(forest, outputs, places), Questions(forest, outputs, places)
+            descent = Descent(forest, members, bag.features, places)
+            questions = Questions(forest, members.channels, places)
         except NotAskedError:
-            self.walk = Walk(forest, outputs)
+            self.walk = Walk(forest, members, bag.features)
         else:
             self.descent, self.questions = descent, questions
 
@@ -160,7 +166,7 @@ class Bag:
         if len(matrix) >= LEAST_ROWS:
             return made.questions.sums(matrix)
         sums = np.empty((len(matrix), self.members * self.outputs))
-        for at, row in enumerate(np.ascontiguousarray(matrix)):
+        for at, row in enumerate(matrix):
             sums[at] = made.descent.sums(row)
         return sums
 
@@ -176,11 +182,9 @@ class Bag:
         """Where it was not asked before."""
         if self.counts is not None:
             row = self.counts.of_row(row)
-        made = self._asked
-        if made.mean is not None and made.descent is not None:
-            return made.mean(made.descent.sums(row))
-        if made.mean is not None and made.walk is not None:
-            return made.mean(made.walk.row(row))
+        made = self._asked.alone
+        if made is not None:
+            return made.mean(row)
         sums = self._engine.row(row).reshape(self.members, self.outputs)
         return np.asarray(self._probabilities(sums).sum(axis=0) / self.members)
 

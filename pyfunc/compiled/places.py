@@ -120,7 +120,7 @@ class Places:
             NoMachineError: Numba is not installed.
         """
         made = np.empty((len(self.columns), len(matrix)), dtype=np.uint16)
-        machine.compiled(machine.lanes().find, _smallest)(matrix, *self.arrays, made)
+        machine.Loop("find", *self.arrays)(np.ascontiguousarray(matrix), made)
         return made
 
     def _for_machine_code(self) -> tuple[np.ndarray[Any, Any], ...]:
@@ -226,9 +226,3 @@ def _whole(words: Ints) -> int:
 def _words(codes: int) -> list[int]:
     """Bits in words of `WORD`."""
     return [codes >> at & (2**WORD - 1) for at in range(0, codes.bit_length(), WORD)]
-
-
-def _smallest() -> tuple[Any, ...]:
-    """Arguments of `lanes.find` for no row."""
-    none, ends = np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    return np.zeros((0, 1)), none, none, np.zeros(0), ends, none, ends, np.zeros((0, 0), dtype=np.uint16)

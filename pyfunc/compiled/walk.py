@@ -1,4 +1,4 @@
-"""Deep trees: several rows down one tree, or one row down several trees, step by step (`pyfunc.compiled.lanes`).
+"""Deep trees: several rows down one tree, or one row down several trees, step by step (`pyfunc.compiled.loops.lanes`).
 
 `kernel.Questions` asks every question of a tree, which is the faster way as long as a tree has dozens of leaves, and
 `descent.Descent` compares places, of which a column has no more than 16 bits can tell apart. Forests that are grown to
@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from pyfunc.compiled import machine
 from pyfunc.compiled.descent import MOST, ONE_LEAF, filled, ways, words_of
 from pyfunc.compiled.forest import Floats, Forest
-from pyfunc.compiled.joined import joined
+from pyfunc.compiled.machine import Loop
+from pyfunc.compiled.means import Members, Room
 from pyfunc.compiled.places import LEFT, RIGHT, ZERO, NotAskedError, gaps_of
+from pyfunc.compiled.signatures import TOGETHER
 
-KINDS = (np.uint64, np.float64)  # of the arrays that the loops take
 GAPS = {RIGHT: np.inf, LEFT: -np.inf, ZERO: 0.0}  # what a gap is compared as, by where it goes
 
 
@@ -27,18 +27,15 @@ class Walk:
 
     Args:
         forest: the trees.
-        outputs: channels, over which the trees take turns.
+        members: who speak in these trees.
+        features: of a row.
 
     Raises:
         NotAskedError: trees that ask for sets of codes, or have more nodes than are counted.
     """
 
-    def __init__(self, forest: Forest, outputs: int) -> None:
-        lanes = machine.lanes()
-        self._run = machine.compiled(lanes.walk, _smallest)
-        self._run_row = machine.compiled(lanes.walk_alone, _smallest_alone)
-        self._together = lanes.TOGETHER
-        self.outputs = outputs
+    def __init__(self, forest: Forest, members: Members, features: int) -> None:
+        self._outputs = members.channels
         if forest.is_code.any():
             raise NotAskedError("sets of codes")
         keys, column = np.unique(forest.feature * len(GAPS) + gaps_of(forest.decision), return_inverse=True)
@@ -50,30 +47,28 @@ class Walk:
         starts = np.cumsum([0, *inner])
         order = np.argsort(forest.depths, kind="stable")  # groups of about the same depth
         bounds, packed = _nodes(forest, column, starts)
-        self._trees = joined(
-            (
-                packed, filled(starts[order], lanes.TOGETHER), filled(inner[order] - 1, lanes.TOGETHER),
-                words_of(np.maximum(forest.depths[order], 1)), words_of(order), words_of(forest.leaves[:-1] - inner),
-                bounds, forest.values, words_of(self._features), self._gaps,
-            ),
-            *KINDS,
+        trees = (
+            packed, filled(starts[order], TOGETHER), filled(inner[order] - 1, TOGETHER),
+            words_of(np.maximum(forest.depths[order], 1)), words_of(order), words_of(forest.leaves[:-1] - inner),
+            bounds, forest.values,
         )  # fmt: skip
+        self._walk = Loop("walk", *trees)
+        alone = Loop("walk_alone", *trees, words_of(self._features), self._gaps)
+        self._room = Room(alone, features, members, (len(self._features) + 1, np.float64))  # one where nothing is asked
 
     def sums(self, matrix: Floats) -> Floats:
-        """Outputs (n_rows, n_outputs) for a matrix (n_rows, n_features)."""
-        cells = np.zeros((-(-len(matrix) // self._together) * self._together, max(1, len(self._features))))
+        """What trees add up to (n_rows, n_channels) for a matrix (n_rows, n_features)."""
+        cells = np.zeros((-(-len(matrix) // TOGETHER) * TOGETHER, max(1, len(self._features))))
         held = matrix[:, self._features]
         cells[: len(matrix), : held.shape[1]] = np.where(np.isnan(held), self._gaps, held)
         rows = words_of(np.arange(0, cells.size, cells.shape[1]))
-        out = np.zeros((self.outputs, len(cells)))
-        self._run(cells.reshape(-1), rows, *self._trees, out)
+        out = np.zeros((self._outputs, len(cells)))
+        self._walk(cells.reshape(-1), rows, np.empty(TOGETHER, dtype=np.uint64), out)
         return out.T[: len(matrix)]
 
-    def row(self, row: Floats) -> Floats:
-        """The same (n_outputs,) for one row (n_features,)."""
-        out = np.zeros(self.outputs)
-        self._run_row(row, *self._trees, out)
-        return out
+    def mean(self, row: Floats) -> Floats:
+        """The mean of members' probabilities (n_classes,) for one row (n_features,)."""
+        return self._room.mean(row)
 
 
 def _nodes(forest: Forest, column: Any, starts: Any) -> tuple[Any, Any]:
@@ -83,18 +78,3 @@ def _nodes(forest: Forest, column: Any, starts: Any) -> tuple[Any, Any]:
     at = starts[tree] + np.arange(len(tree)) - forest.nodes[tree]
     bounds[at], packed[at] = forest.threshold, column.astype(np.uint64) | ways(forest, np.arange(len(tree)))
     return bounds, packed
-
-
-def _smallest() -> tuple[Any, ...]:
-    """Arguments of `lanes.walk` for no tree."""
-    return np.zeros(1), np.zeros(0, dtype=np.uint64), *_no_trees(), np.zeros((1, 0))
-
-
-def _smallest_alone() -> tuple[Any, ...]:
-    """Arguments of `lanes.walk_alone`."""
-    return np.zeros(1), *_no_trees(), np.zeros(1)
-
-
-def _no_trees() -> tuple[Any, ...]:
-    """What is known of them."""
-    return np.zeros((10, 2), dtype=np.int64), np.zeros(0, dtype=np.uint64), np.zeros(0)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import gzip
-import sys
 
-import numba
 import numpy as np
 import pytest
 
-from pyfunc.compiled import descent, kernel, machine, models, places, walk
+from pyfunc.compiled import descent, kernel, machine, models, objects, places
 from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.engine import Engine
 from pyfunc.compiled.extract import extract
 from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
 from pyfunc.compiled.lightgbm_text import Tree, model
-from pyfunc.compiled.means import Mean
+from pyfunc.compiled.means import Members
 from pyfunc.compiled.models import LEAST_ROWS, MANY_ROWS, WAITED_FOR, Bag
 from pyfunc.compiled.places import NotAskedError, Places
 from pyfunc.compiled.walk import Walk
@@ -53,7 +51,8 @@ def test_sums_are_the_same(learner, classes):
     outputs = bag.members * bag.outputs
     trees = read(gzip.decompress(bag.packed).decode())
     put = Places(trees)
-    together, alone = Questions(trees, outputs, put), Descent(trees, outputs, put)
+    together = Questions(trees, outputs, put)
+    alone = Descent(trees, Members(bag.members, bag.outputs), bag.features, put)
 
     wanted = bag._engine.batch(matrix)
 
@@ -86,7 +85,7 @@ def test_trees_that_are_too_deep_are_walked(learner, classes, limit, monkeypatch
 def test_sets_of_codes_are_not_walked():
     """Nor trees with more nodes than 16 bits can count; their library answers."""
     with pytest.raises(NotAskedError, match="sets of codes"):
-        Walk(read(gzip.decompress(compiled("lightgbm", 2).packed).decode()), 3)
+        Walk(read(gzip.decompress(compiled("lightgbm", 2).packed).decode()), Members(3, 1), 6)
 
 
 def test_once_trees_are_ready_their_library_is_gone(monkeypatch):
@@ -115,34 +114,21 @@ def test_a_few_hundred_rows_do_not_wait_for_the_compiler():
     np.testing.assert_allclose(bag.score(rows), by_library, rtol=0, atol=1e-12)
 
 
-def test_without_numba_the_library_answers(monkeypatch):
+def test_without_a_compiler_the_library_answers(monkeypatch):
     """Nothing is refused for it."""
     bag = compiled("lightgbm", 2)
     matrix = odd(bag.features, WAITED_FOR)
     wanted = bag.score(matrix)
-    monkeypatch.setattr(machine, "_made", {})
-    monkeypatch.setitem(sys.modules, "numba", None)
+
+    def none(_: str) -> bytes:
+        raise objects.NoMachineError
+
+    monkeypatch.setattr(machine, "_functions", {})
+    monkeypatch.setattr(objects, "of", none)
     other = compiled("lightgbm", 2)
 
     np.testing.assert_allclose(other.score(matrix), wanted, rtol=0, atol=1e-12)
     assert other._asked.descent is None
-
-
-def test_a_folder_that_takes_no_cache_costs_only_time(monkeypatch):
-    """The code is made again in each process."""
-    real = numba.njit
-
-    def without(function: object, **options: object) -> object:
-        if "cache" in options:
-            raise RuntimeError
-        return real(function, **options)
-
-    monkeypatch.setattr(machine, "_made", {})
-    monkeypatch.setattr(numba, "njit", without)
-    bag = compiled("lightgbm", 2)
-    bag.warm()
-
-    assert bag._asked.descent is not None
 
 
 def tree(**changed: object) -> Tree:
@@ -159,12 +145,12 @@ def both(text: str, outputs: int, rows: np.ndarray) -> list[list[float]]:
     """What all ways say, which is the same."""
     trees = read(text)
     put = Places(trees)
-    alone, found = Descent(trees, outputs, put), Questions(trees, outputs, put).sums(rows)
+    alone, found = Descent(trees, Members(outputs, 1), rows.shape[1], put), Questions(trees, outputs, put).sums(rows)
     np.testing.assert_array_equal(np.array([alone.sums(row) for row in rows]), found)
     if not trees.is_code.any():
-        walked = Walk(trees, outputs)
+        walked = Walk(trees, Members(outputs, 1), rows.shape[1])
         np.testing.assert_array_equal(walked.sums(rows), found)
-        np.testing.assert_array_equal(np.array([walked.row(row) for row in rows]), found)
+        np.testing.assert_array_equal(np.array([walked._room.sums(row) for row in rows]), found)
     return found.tolist()
 
 
@@ -232,7 +218,7 @@ def test_trees_of_levels_of_all_depths_stand_beside_others(with_sets):
     put = Places(forest)
 
     assert (len(put.levels.trees), int(put.levels.is_other.sum())) == (75, 30)
-    alone = Descent(forest, 3, put)
+    alone = Descent(forest, Members(3, 1), 5, put)
     np.testing.assert_allclose(Questions(forest, 3, put).sums(rows), wanted, rtol=0, atol=1e-12)
     np.testing.assert_allclose([alone.sums(row) for row in rows], wanted, rtol=0, atol=1e-12)
 
@@ -242,7 +228,7 @@ def test_more_sets_than_are_counted_are_left_to_others(monkeypatch):
     trees = read(model([[tree(categories={0: [code]}).text() for code in range(5)]], 1))
     monkeypatch.setattr(descent, "MOST", 4)
     with pytest.raises(NotAskedError, match="sets"):
-        Descent(trees, 1, Places(trees))
+        Descent(trees, Members(1, 1), 1, Places(trees))
 
 
 def test_a_deep_tree_takes_many_words():
@@ -272,29 +258,25 @@ def test_what_cannot_be_asked_is_named(why, monkeypatch):
         Questions(trees, 1, Places(trees))
 
 
-def test_lanes_are_had_from_arrays_without_gaps_only():
-    """Addresses are reckoned by hand there, and would be others."""
-    loop = machine.compiled(machine.lanes().walk, walk._smallest)
-    cells, *rest = walk._smallest()
-    loop(cells, *rest)
-    with pytest.raises(numba.errors.TypingError, match="lanes cannot be had"):
-        loop(np.zeros(4)[::2], *rest)
-
-
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("trees", [0, 40])
 def test_the_mean_of_one_row_is_that_of_many(outputs, trees):
     """What members say is averaged by machine code for one row, and by arrays for many."""
-    said = np.random.default_rng(3).random((50, 4, outputs)) * (trees or 900)
-    if trees and outputs > 1:
-        said *= trees / said.sum(axis=2, keepdims=True)
+    random = np.random.default_rng(3)
     bag = Bag(b"", 4, max(2, outputs), models.SHARES if trees else models.MARGINS, trees, 1)
-    expected = sum(bag._probabilities(said[:, member]) for member in range(4)) / 4
+    for _ in range(50):
+        said = random.random((4, outputs)) * (trees or 900)
+        if trees and outputs > 1:
+            said *= trees / said.sum(axis=1, keepdims=True)
+        constant = [[tree(leaves=np.array([each, each])).text()] for each in said.ravel()]
+        forest = read(model(constant, 1))
+        alone = Descent(forest, Members(4, outputs, trees), 1, Places(forest))
 
-    found = np.array([Mean(4, outputs, trees)(row) for row in said.reshape(50, -1)])
+        found = alone.mean(np.zeros(1))
 
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(found.sum(axis=1), 1)
+        np.testing.assert_array_equal(alone.sums(np.zeros(1)), said.ravel())
+        np.testing.assert_allclose(found, bag._probabilities(said).sum(axis=0) / 4, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(found.sum(), 1)
 
 
 @pytest.mark.parametrize(
