@@ -94,7 +94,7 @@ class _Asks:
         place = first[asked.column]
         place[nodes] = n_plain + np.cumsum(is_new) - 1
         self.packed: Words = words_of(place) | asked.bound << np.uint64(FIELD)
-        features, kinds, bounds, bound_starts, words, word_starts = places.arrays
+        features, kinds, bounds, bound_starts, words, word_starts = places.finder.arrays
         order = np.where(has_sets, n_plain + starts[:-1], first)
         self.columns = features, kinds, order, bound_starts, word_starts, words, starts, bounds, bits[is_new]
 

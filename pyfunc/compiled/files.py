@@ -175,7 +175,7 @@ class _Reader:
             packed = (self.folder / name).read_bytes()
             counts = Counts((self.folder / counts_of(name)).read_bytes()) if stated.get("counts") else None
             facts = {fact: stated[fact] for fact in ("members", "classes", "said", "trees", "features")}
-            self.bags[name] = Bag(packed, **facts, counts=counts)
+            self.bags[name] = Bag(packed, **facts, counts=counts, is_stored=True)
         return self.bags[name]
 
     def _curve(self, stated: Mapping[str, Any]) -> Curve:

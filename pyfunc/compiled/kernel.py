@@ -41,7 +41,7 @@ class Questions:
     """
 
     def __init__(self, forest: Forest, outputs: int, places: Places) -> None:
-        self.outputs, self._places = outputs, places
+        self.outputs, self._find = outputs, places.finder.of_matrix
         levels = places.levels
         is_left = levels.is_other
         sizes = np.diff(forest.leaves)[is_left]
@@ -59,7 +59,7 @@ class Questions:
 
     def sums(self, matrix: Floats) -> Floats:
         """Outputs (n_rows, n_outputs) for a matrix (n_rows, n_features)."""
-        rows = self._planes.rows(self._places.of_matrix(matrix))
+        rows = self._planes.rows(self._find(matrix))
         out = np.zeros((self.outputs, rows.shape[1]))
         room = np.empty((3, BLOCK), dtype=np.uint16)
         self._sum_up(rows, room, out)

@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +17,7 @@ from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.engine import Engine
 from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
-from pyfunc.compiled.machine import give_back
+from pyfunc.compiled.machine import trim
 from pyfunc.compiled.means import Members
 from pyfunc.compiled.objects import NoMachineError
 from pyfunc.compiled.places import NotAskedError, Places
@@ -68,7 +67,9 @@ class _Asked:
                 try:
                     self._make(bag)
                     bag.__dict__.pop("_engine", None)  # has nothing to do any more
-                    give_back()
+                    if bag.is_stored:
+                        bag.__dict__["packed"] = b""
+                    trim()
                 except (NotAskedError, NoMachineError) as why:
                     self._is_refused = True
                     log.info("trees are left to their library: %s", str(why) or "Numba is not installed")
@@ -110,13 +111,14 @@ class Bag:
     """Members that are averaged; all of their trees in one engine.
 
     Attributes:
-        packed: the engine's model file, in gz.
+        packed: the engine's model file, in gz; nothing once it is not needed any more.
         members: how many.
         classes: that are told apart.
         said: `MARGINS`, whose softmax or logistic function counts, or `SHARES` of votes in as many trees.
         trees: of each member; where shares are said.
         features: columns of the matrix, and counts behind them.
         counts: what makes these; None where the trees see the matrix alone.
+        is_stored: whether the file is kept elsewhere, so that it can be let go once machine code answers.
     """
 
     packed: bytes = field(repr=False)
@@ -126,6 +128,7 @@ class Bag:
     trees: int
     features: int
     counts: Counts | None = None
+    is_stored: bool = False
     _asked: _Asked = field(init=False, repr=False, compare=False, default_factory=_Asked)
 
     @property
@@ -133,10 +136,13 @@ class Bag:
         """Of the engine, for each member: one where there are two classes."""
         return 1 if self.classes == 2 else self.classes  # noqa: PLR2004
 
-    @cached_property
-    def _engine(self) -> Engine:
+    def _library(self, packed: bytes) -> Engine:
         """The library with these trees; loaded where it has to answer."""
-        return Engine(gzip.decompress(self.packed), self.members * self.outputs, self.features)
+        engine = self.__dict__.get("_engine")
+        if engine is None:
+            engine = Engine(gzip.decompress(packed), self.members * self.outputs, self.features)
+            self.__dict__["_engine"] = engine
+        return engine
 
     def score(self, matrix: Floats, said: Said | None = None) -> Floats:
         """Probabilities (n_rows, n_classes)."""
@@ -158,11 +164,11 @@ class Bag:
             self.warm()
         elif len(matrix) >= MANY_ROWS:
             self._asked.make_aside(self)
-        made = self._asked
+        packed, made = self.packed, self._asked  # in this order: once trees are ready the file may be let go
         if made.walk is not None:
             return made.walk.sums(matrix)
         if made.questions is None or made.descent is None:
-            return self._engine.batch(matrix)
+            return self._library(packed).batch(matrix)
         if len(matrix) >= LEAST_ROWS:
             return made.questions.sums(matrix)
         sums = np.empty((len(matrix), self.members * self.outputs))
@@ -182,10 +188,10 @@ class Bag:
         """Where it was not asked before."""
         if self.counts is not None:
             row = self.counts.of_row(row)
-        made = self._asked.alone
+        packed, made = self.packed, self._asked.alone  # in this order, as above
         if made is not None:
             return made.mean(row)
-        sums = self._engine.row(row).reshape(self.members, self.outputs)
+        sums = self._library(packed).row(row).reshape(self.members, self.outputs)
         return np.asarray(self._probabilities(sums).sum(axis=0) / self.members)
 
     def _probabilities(self, said: Floats) -> Floats:

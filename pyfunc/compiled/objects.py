@@ -14,6 +14,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BESIDE = HERE / "__pycache__"
 MADE_IN_S = 300.0
+TOGETHER = (("descend", "find", "sum_up", "sum_up_levels"), ("walk", "walk_alone"))  # who needs one needs all
 DIGEST = hashlib.sha256().digest_size
 log = logging.getLogger(__name__)
 
@@ -31,22 +33,32 @@ class NoMachineError(Exception):
 
 
 def of(name: str) -> bytes:
-    """The object file of a loop: kept, or made and kept from now on.
+    """The object file of a loop: kept, or made and kept from now on, together with those that it is used with.
 
     Raises:
         NoMachineError: Numba is not installed, and nobody has made it before.
         ImportError: llvmlite is not.
     """
-    file = f"{name}-{_made_from()}.o"
-    for folder in _folders():
-        found = _read(folder / file)
-        if found is not None:
-            return found
-    made = _make(name)
-    for folder in _folders():
-        if _keep(folder, file, made):
-            break
-    return made
+    found = _kept(name)
+    if found is not None:
+        return found
+    (names,) = (group for group in TOGETHER if name in group)
+    made = _make([each for each in names if _kept(each) is None])
+    for each, content in made.items():
+        for folder in _folders():
+            if _keep(folder / _file(each), content):
+                break
+    return made[name]
+
+
+def _kept(name: str) -> bytes | None:
+    """The object file of a loop, if it is there."""
+    return next((found for folder in _folders() if (found := _read(folder / _file(name))) is not None), None)
+
+
+def _file(name: str) -> str:
+    """What it is called."""
+    return f"{name}-{_made_from()}.o"
 
 
 @cache
@@ -90,13 +102,13 @@ def _read(file: Path) -> bytes | None:
     return found if hashlib.sha256(found).digest() == known else None
 
 
-def _keep(folder: Path, file: str, made: bytes) -> bool:
-    """Whether a folder takes a file; nobody meets half of it."""
-    unfinished = folder / f".{file}.{os.getpid()}"
+def _keep(file: Path, made: bytes) -> bool:
+    """Whether the folder takes the file; nobody meets half of it."""
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_bytes(hashlib.sha256(made).digest() + made)
-        unfinished.replace(folder / file)
+        unfinished.replace(file)
     except OSError:
         with contextlib.suppress(OSError):
             unfinished.unlink()
@@ -104,8 +116,8 @@ def _keep(folder: Path, file: str, made: bytes) -> bool:
     return True
 
 
-def _make(name: str) -> bytes:
-    """Have a loop made.
+def _make(names: list[str]) -> dict[str, bytes]:
+    """Have loops made: their object files by name.
 
     Raises:
         NoMachineError: Numba is not installed.
@@ -113,15 +125,16 @@ def _make(name: str) -> bytes:
     if importlib.util.find_spec("numba") is None:
         raise NoMachineError
     path = os.pathsep.join([str(HERE.parents[1]), *filter(None, sys.path)])
-    command = [sys.executable, "-W", "ignore", "-m", "pyfunc.compiled.loops.making", name]
     try:
-        ended = subprocess.run(  # noqa: S603 (a list without a shell, of our own names)
-            command, env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=MADE_IN_S, check=True,
-        )  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(  # noqa: S603 (a list without a shell, of our own names)
+                [sys.executable, "-W", "ignore", "-m", "pyfunc.compiled.loops.making", folder, *names],
+                env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.DEVNULL, capture_output=True,
+                timeout=MADE_IN_S, check=True,
+            )  # fmt: skip
+            return {name: (Path(folder) / name).read_bytes() for name in names}
     except (OSError, subprocess.SubprocessError) as error:
-        log.info("the loop '%s' is made in this process: %s", name, type(error).__name__)
+        log.info("loops are made in this process: %s", type(error).__name__)
         from pyfunc.compiled.loops.making import made  # noqa: PLC0415 (imports Numba)
 
-        return made(name)
-    return ended.stdout
+        return {name: made(name) for name in names}

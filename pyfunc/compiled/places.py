@@ -85,18 +85,51 @@ class Levels:
     values: Floats
 
 
+class Finder:
+    """Finds the places of rows.
+
+    Args:
+        columns: that the rows are looked at in.
+
+    Raises:
+        NoMachineError: there is no loop that finds them.
+
+    Attributes:
+        arrays: the columns for machine code: features, kinds, bounds and where they begin, words of sets and the same.
+    """
+
+    def __init__(self, columns: list[Column]) -> None:
+        words = [_words(column.codes) for column in columns]
+        self.arrays: tuple[np.ndarray[Any, Any], ...] = (
+            np.array([column.feature for column in columns], dtype=np.int64),
+            np.array([column.kind for column in columns], dtype=np.int64),
+            np.concatenate([np.zeros(0), *(column.bounds for column in columns)]),
+            np.cumsum([0, *(len(column.bounds) for column in columns)]),
+            np.array([word for listed in words for word in listed], dtype=np.int64),
+            np.cumsum([0, *map(len, words)]),
+        )
+        self._find = machine.Loop("find", *self.arrays)
+
+    def of_matrix(self, matrix: Floats) -> np.ndarray[Any, np.dtype[np.uint16]]:
+        """Places (n_columns, n_rows) of a matrix (n_rows, n_features)."""
+        made = np.empty((len(self.arrays[0]), len(matrix)), dtype=np.uint16)
+        self._find(np.ascontiguousarray(matrix), made)
+        return made
+
+
 class Places:
-    """All that trees ask, in columns.
+    """All that trees ask, in columns: several times as large as what is made of it, and then not needed any more.
 
     Args:
         forest: the trees.
 
     Raises:
         NotAskedError: a kind of split that is not known here, or more bounds than are counted.
+        NoMachineError: there is no loop that finds them.
 
     Attributes:
         columns: that the rows are looked at in.
-        arrays: the same for machine code: features, kinds, bounds and where they begin, words of sets and the same.
+        finder: of rows' places in these columns.
         asked: by node.
         levels: the trees that ask level by level.
     """
@@ -107,33 +140,11 @@ class Places:
         bits = np.zeros(len(forest.feature), dtype=np.uint64)
         self._numbers(forest, column, bound)
         self._codes(forest, column, bits)
-        self.arrays = self._for_machine_code()
+        self.finder = Finder(self.columns)
         kinds = np.array([column.kind for column in self.columns], dtype=np.int64)
         kind = np.where(kinds[column] == CODE, NOT_IN, GREATER).astype(np.uint8)
         self.asked = Asked(column, kind, bound, bits)
         self.levels = _levels_of(forest, self.asked)
-
-    def of_matrix(self, matrix: Floats) -> np.ndarray[Any, np.dtype[np.uint16]]:
-        """Places (n_columns, n_rows) of a matrix (n_rows, n_features).
-
-        Raises:
-            NoMachineError: Numba is not installed.
-        """
-        made = np.empty((len(self.columns), len(matrix)), dtype=np.uint16)
-        machine.Loop("find", *self.arrays)(np.ascontiguousarray(matrix), made)
-        return made
-
-    def _for_machine_code(self) -> tuple[np.ndarray[Any, Any], ...]:
-        """See `arrays`."""
-        words = [_words(column.codes) for column in self.columns]
-        return (
-            np.array([column.feature for column in self.columns], dtype=np.int64),
-            np.array([column.kind for column in self.columns], dtype=np.int64),
-            np.concatenate([np.zeros(0), *(column.bounds for column in self.columns)]),
-            np.cumsum([0, *(len(column.bounds) for column in self.columns)]),
-            np.array([word for listed in words for word in listed], dtype=np.int64),
-            np.cumsum([0, *map(len, words)]),
-        )
 
     def _numbers(self, forest: Forest, column: Ints, bound: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
         """Columns of numbers, and what nodes ask of them: sorted once, not feature by feature."""

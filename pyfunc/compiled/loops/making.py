@@ -1,4 +1,4 @@
-"""Make the machine code of a loop with Numba: `python -m pyfunc.compiled.loops.making descend`.
+"""Make the machine code of a loop with Numba: `python -m pyfunc.compiled.loops.making FOLDER descend`.
 
 What comes out is an object file that needs nothing of Numba, neither its types nor its memory: a function that finds
 the addresses and shapes of its arrays in one block of numbers. So those who answer (`machine`) never import Numba.
@@ -7,6 +7,7 @@ the addresses and shapes of its arrays in one block of numbers. So those who ans
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import llvmlite.binding as llvm
 from numba import cfunc, from_dtype, types
@@ -102,4 +103,5 @@ def _array(context, builder, kind, address, *shape):
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(made(sys.argv[1]))
+    for name in sys.argv[2:]:
+        (Path(sys.argv[1]) / name).write_bytes(made(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 
 import numpy as np
@@ -54,10 +55,10 @@ def test_sums_are_the_same(learner, classes):
     together = Questions(trees, outputs, put)
     alone = Descent(trees, Members(bag.members, bag.outputs), bag.features, put)
 
-    wanted = bag._engine.batch(matrix)
+    wanted = bag._library(bag.packed).batch(matrix)
 
     np.testing.assert_allclose(together.sums(matrix), wanted, rtol=0, atol=1e-12)
-    for one in (alone.sums, bag._engine.row):
+    for one in (alone.sums, bag._library(bag.packed).row):
         np.testing.assert_allclose(np.array([one(row) for row in matrix[:100]]), wanted[:100], rtol=0, atol=1e-12)
     assert together.sums(matrix[:0]).shape == (0, outputs)
 
@@ -102,6 +103,19 @@ def test_once_trees_are_ready_their_library_is_gone(monkeypatch):
     np.testing.assert_allclose([bag.score_row(row) for row in many[:99]], before, rtol=0, atol=1e-12)
     for few in (0, 1, LEAST_ROWS - 1, LEAST_ROWS, 99):
         np.testing.assert_array_equal(bag.score(many[:few]), found[:few])
+
+
+def test_the_file_of_a_stored_model_is_let_go_once_trees_are_ready():
+    """It is as large as they are. One that is still to be written is kept."""
+    bag = compiled("lightgbm", 2)
+    stored = dataclasses.replace(bag, is_stored=True)
+    rows = odd(bag.features, 99)
+    before = stored.score(rows)
+    for each in (bag, stored):
+        each.warm()
+
+    assert (len(bag.packed) > 1000, stored.packed) == (True, b"")
+    np.testing.assert_allclose(stored.score(rows), before, rtol=0, atol=1e-12)
 
 
 def test_a_few_hundred_rows_do_not_wait_for_the_compiler():

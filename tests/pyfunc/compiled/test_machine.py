@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,7 +55,7 @@ def never(*_: object, **__: object) -> bytes:
 def test_a_loop_is_made_once_and_kept(folder: Path, monkeypatch):
     """In a process of its own, the first time; the next process reads the file."""
     assert found_places(places()) == EXPECTED
-    assert [file.name.split("-")[0] for file in folder.iterdir()] == ["find"]
+    assert sorted(file.name.split("-")[0] for file in folder.iterdir()) == sorted(objects.TOGETHER[0])
     monkeypatch.setattr(objects, "_make", never)
     monkeypatch.setattr(machine, "_functions", {})
 
@@ -72,13 +73,14 @@ def test_who_answers_does_not_import_the_compiler(folder: Path):
     for _ in range(2):
         ended = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
         assert ended.stdout == "[]\n"
-    assert len(list(folder.iterdir())) == 1
+    assert len(list(folder.iterdir())) == len(objects.TOGETHER[0])
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed", "empty"])
 def test_a_file_that_is_not_as_it_was_written_is_made_again(folder: Path, monkeypatch, harm: str):
     """Machine code is run unseen."""
-    made = making.made("find")
+    monkeypatch.setattr(objects, "TOGETHER", (("find",),))
+    made = {"find": making.made("find")}
     monkeypatch.setattr(objects, "_make", lambda _: made)
     places()
     (file,) = folder.iterdir()
@@ -94,7 +96,8 @@ def test_a_file_that_is_not_as_it_was_written_is_made_again(folder: Path, monkey
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owner here")
 def test_what_another_has_put_there_is_not_run(folder: Path, monkeypatch):
     """It is made again."""
-    made = making.made("find")
+    monkeypatch.setattr(objects, "TOGETHER", (("find",),))
+    made = {"find": making.made("find")}
     monkeypatch.setattr(objects, "_make", lambda _: made)
     places()
     monkeypatch.setattr(objects, "_make", never)
@@ -122,8 +125,9 @@ def test_without_a_folder_that_takes_it_a_loop_is_made_all_the_same(tmp_path: Pa
 def test_without_a_folder_of_the_user_files_stand_beside_the_sources(folder: Path, monkeypatch):
     """As Python keeps its own."""
     folder.write_text("")
+    monkeypatch.setattr(objects, "TOGETHER", (("find",),))
+    made = {"find": making.made("find")}
     monkeypatch.setattr(objects, "_make", lambda _: made)
-    made = making.made("find")
     places()
     monkeypatch.setattr(machine, "_functions", {})
     monkeypatch.setattr(objects, "_make", never)
@@ -134,6 +138,7 @@ def test_without_a_folder_of_the_user_files_stand_beside_the_sources(folder: Pat
 
 def test_where_no_process_can_be_started_this_one_makes_it(folder: Path, monkeypatch):
     """An interpreter inside of another program may not be one that can be started."""
+    monkeypatch.setattr(objects, "TOGETHER", (("find",),))
     monkeypatch.setattr(sys, "executable", "/nowhere")
 
     assert found_places(places()) == EXPECTED
@@ -187,8 +192,27 @@ def test_loops_stand_alone(monkeypatch):
         making.made("find")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there it can be seen and done")
+def test_the_loader_is_given_back(folder: Path, monkeypatch):
+    """Not all of it, and what is given back is there again when it is needed."""
+    places()
+    machine.settle()
+    left = resident()
+    monkeypatch.setattr(machine, "_functions", {})
+    assert found_places(places()) == EXPECTED
+
+    assert left < resident()
+
+
+def resident() -> int:
+    """KB of LLVM in memory."""
+    mappings = Path("/proc/self/smaps").read_text().split("VmFlags")
+    of_llvm = [mapping for mapping in mappings if machine.LOADER in mapping]
+    return sum(int(re.search(r"Rss: +(\d+)", mapping)[1]) for mapping in of_llvm)
+
+
 def test_every_loop_has_its_signature():
     """One list for those who call and for the one who makes them."""
-    assert set(making.LOOPS) == set(SIGNATURES)
+    assert set(making.LOOPS) == set(SIGNATURES) == {name for names in objects.TOGETHER for name in names}
     for name, loop in making.LOOPS.items():
         assert loop.__code__.co_argcount == len(SIGNATURES[name])
