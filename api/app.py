@@ -39,6 +39,7 @@ from api.problems import NotReadyError, json_answer
 from api.security import Door, require_key
 from api.serving import Served, Serving, Slots
 from api.supervisor import Supervisor
+from pyfunc import memory
 from steps.serve import end_soon
 from steps.settings import Settings
 
@@ -80,6 +81,7 @@ def create_app(settings: Settings | None = None, supervisor: Supervisor | None =
     require_key(settings)
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # where nobody has configured it yet
     store.hasten()
+    memory.share()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # they would fill the log
     working = supervisor or Supervisor(settings.jobs, settings.job_limit_s)
     app = Server(

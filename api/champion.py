@@ -23,7 +23,7 @@ from mlflow.tracking import MlflowClient
 
 from api import measures, store
 from api.problems import NoChampionError, NotReadyError
-from pyfunc.compiled import machine
+from pyfunc import memory
 from pyfunc.errors import ArtifactMismatchError, ModelUnavailableError, Problem, ProjectError
 from pyfunc.model import Scorer
 from steps import stores
@@ -164,7 +164,7 @@ class Champion:
             cause = f"{type(error.__cause__).__name__}" if error.__cause__ else error.problems[0].code
             log.error("champion not loaded name=%s version=%s cause=%s", self.name, version, cause)  # noqa: TRY400
             return
-        machine.trim()
+        memory.trim()
         if self.current is None:
             gc.collect()  # what is there now stays: looking through all of it again and again would hold up requests
             gc.freeze()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyfunc.compiled.lightgbm_text import CATEGORICAL, body_of
+from pyfunc.compiled.lightgbm_text import CATEGORICAL, LINE, ends_of_body
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -96,19 +96,26 @@ class Forest:
         return first, first + n_left, ordered
 
 
-def read(text: str) -> Forest:
-    """The trees of a model file in their order."""
-    lines: dict[str, list[str]] = defaultdict(list)
-    for line in body_of(text).splitlines():
-        key, _, value = line.partition("=")
-        lines[key].append(value)
-    n_leaves, n_sets = _numbers(lines["num_leaves"], np.int64), _numbers(lines["num_cat"], np.int64)
+def read(content: bytes) -> Forest:
+    """The trees of a model file in their order.
+
+    Only where its lines stand is kept of it, because a file of megabytes is soon hundreds of them.
+    """
+    lines: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
+    for line in LINE.finditer(content, *ends_of_body(content)):
+        lines[line[1]].append(line.span(2))
+
+    def numbers(key: str, kind: Any) -> Any:
+        values = b" ".join([content[begin:end] for begin, end in lines[key.encode()]])
+        return np.fromstring(values, dtype=kind, sep=" ") if values else np.zeros(0, dtype=kind)
+
+    n_leaves, n_sets = numbers("num_leaves", np.int64), numbers("num_cat", np.int64)
     leaves, nodes, sets = (np.cumsum([0, *each]) for each in (n_leaves, n_leaves - 1, n_sets))
     feature, decision, left, right, bounds, words = (
-        _numbers(lines[key], np.int64)
+        numbers(key, np.int64)
         for key in ("split_feature", "decision_type", "left_child", "right_child", "cat_boundaries", "cat_threshold")
     )
-    threshold, values = (_numbers(lines[key], np.float64) for key in ("threshold", "leaf_value"))
+    threshold, values = (numbers(key, np.float64) for key in ("threshold", "leaf_value"))
     tree = np.repeat(np.arange(len(n_leaves)), n_leaves - 1)
     of_set = np.where(decision & CATEGORICAL > 0, threshold + sets[tree], 0).astype(np.int64)
     ends = np.cumsum(n_sets[n_sets > 0] + 1)[:-1]  # each tree counts its words from 0
@@ -117,11 +124,6 @@ def read(text: str) -> Forest:
     return Forest(
         nodes, leaves, feature, threshold, decision, left, right, values, of_set, np.cumsum([0, *sizes]), words
     )
-
-
-def _numbers(lines: list[str], kind: Any) -> Any:
-    """All numbers of some lines."""
-    return np.fromstring(" ".join(lines), dtype=kind, sep=" ") if lines else np.zeros(0, dtype=kind)
 
 
 def _below(child: Ints, count: Ints) -> Ints:

@@ -15,6 +15,7 @@ import numpy as np
 
 CATEGORICAL, DEFAULT_LEFT, NAN_IS_MISSING = 1, 2, 8  # bits of `decision_type`
 WORD = 32  # bits
+LINE = re.compile(rb"\n(\w+)=([^\n]*)")
 SPLIT = re.compile(r"^split_feature=(.*)$", re.MULTILINE)
 NOTHING = "num_leaves=1\nnum_cat=0\nleaf_value=0\nis_linear=0\nshrinkage=1"  # a tree that adds nothing
 
@@ -98,12 +99,13 @@ def model(channels: Sequence[Sequence[str]], features: int) -> str:
 
 def blocks(text: str) -> list[str]:
     """The trees of a model file, as `Tree.text` gives them."""
-    return [part.strip("\n") for part in re.split(r"Tree=\d+\n", body_of(text))[1:]]
+    body = text[text.index("Tree=0\n") : text.index("\nend of trees")]
+    return [part.strip("\n") for part in re.split(r"Tree=\d+\n", body)[1:]]
 
 
-def body_of(text: str) -> str:
-    """The lines of all trees."""
-    return text[text.index("Tree=0\n") : text.index("\nend of trees")]
+def ends_of_body(content: bytes) -> tuple[int, int]:
+    """Where the lines of all trees begin, with the end of the line before, and end."""
+    return content.index(b"\nTree=0\n"), content.index(b"\nend of trees")
 
 
 def moved(block: str, places: Ints) -> str:

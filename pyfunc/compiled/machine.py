@@ -6,19 +6,16 @@ loader puts an object file (`objects`) where it can be called in milliseconds.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import mmap
-import re
 import struct
 import threading
 from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pyfunc import memory
 from pyfunc.compiled import objects
 from pyfunc.compiled.signatures import SIGNATURES, Kind
 
@@ -91,21 +88,25 @@ def _function(name: str) -> int:
     if name not in _functions:  # what is there does not wait for another one to be made
         with _lock:
             if name not in _functions:
-                _functions[name] = _loaded(name)
+                _functions.update(_loaded(name))
     return _functions[name]
 
 
-def _loaded(name: str) -> int:
-    """The same, from its object file."""
+def _loaded(name: str) -> dict[str, int]:
+    """The addresses of a loop and of those that it is used with, from their object files."""
     try:
         engine = _engine()
     except ImportError as error:
         raise objects.NoMachineError from error
     from llvmlite.binding import ObjectFileRef  # noqa: PLC0415 (is installed, as `_engine` has seen)
 
-    engine.add_object_file(ObjectFileRef.from_data(objects.of(name)))
+    contents = objects.of(name)
+    for content in contents.values():
+        engine.add_object_file(ObjectFileRef.from_data(content))
     engine.finalize_object()
-    return int(engine.get_function_address(name))
+    found = {each: int(engine.get_function_address(each)) for each in contents}
+    memory.let_go(LOADER)  # 50 MB that its start has touched; nobody uses them any more
+    return found
 
 
 @cache
@@ -121,25 +122,3 @@ def _engine() -> Any:
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple().create_target_machine(codemodel="jitdefault", jit=True)
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
-
-
-def trim() -> None:
-    """Hand freed memory back to the system, where the C library can (glibc): making trees ready takes much of it."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def settle() -> None:
-    """The same for good: with it go the pages of LLVM that its start has touched, where the system can (Linux).
-
-    That is 50 MB that nobody uses any more; what is used again is read again. Pages that were written to stay.
-    """
-    with contextlib.suppress(OSError, AttributeError, ValueError):
-        madvise = ctypes.CDLL(None).madvise
-        mappings = Path("/proc/self/smaps").read_text(encoding="utf-8", errors="replace")
-        for mapping in re.split(r"^(?=[0-9a-f]+-)", mappings, flags=re.MULTILINE):
-            first = mapping.partition("\n")[0]
-            if LOADER in first and re.search(r"^Anonymous: +0 kB", mapping, re.MULTILINE):
-                begin, end = (int(each, 16) for each in first.split()[0].split("-"))
-                madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
-    trim()

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pyfunc import memory
 from pyfunc.boosters import elected, probabilities_of, saying, sayings
 from pyfunc.compiled.counts import Counts
 from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.engine import Engine
 from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
-from pyfunc.compiled.machine import trim
 from pyfunc.compiled.means import Members
 from pyfunc.compiled.objects import NoMachineError
 from pyfunc.compiled.places import NotAskedError, Places
@@ -69,7 +69,7 @@ class _Asked:
                     bag.__dict__.pop("_engine", None)  # has nothing to do any more
                     if bag.is_stored:
                         bag.__dict__["packed"] = b""
-                    trim()
+                    memory.trim()
                 except (NotAskedError, NoMachineError) as why:
                     self._is_refused = True
                     log.info("trees are left to their library: %s", str(why) or "Numba is not installed")
@@ -86,7 +86,7 @@ class _Asked:
 
     def _make(self, bag: Bag) -> None:
         """Put the trees in the way that suits them."""
-        forest = read(gzip.decompress(bag.packed).decode())
+        forest = read(gzip.decompress(bag.packed))
         members = Members(bag.members, bag.outputs, bag.trees if bag.said == SHARES else 0)
         if len(forest.values) > WALKED_FROM * forest.n_trees and not forest.is_code.any():
             self.walk = Walk(forest, members, bag.features)

@@ -32,23 +32,22 @@ class NoMachineError(Exception):
     """Numba is not installed, and nobody has made the loop before."""
 
 
-def of(name: str) -> bytes:
-    """The object file of a loop: kept, or made and kept from now on, together with those that it is used with.
+def of(name: str) -> dict[str, bytes]:
+    """The object files of a loop and of those that it is used with, by name: kept, or made and kept from now on.
 
     Raises:
-        NoMachineError: Numba is not installed, and nobody has made it before.
+        NoMachineError: Numba is not installed, and nobody has made them before.
         ImportError: llvmlite is not.
     """
-    found = _kept(name)
-    if found is not None:
-        return found
     (names,) = (group for group in TOGETHER if name in group)
-    made = _make([each for each in names if _kept(each) is None])
+    found = {each: content for each in names if (content := _kept(each)) is not None}
+    missing = [each for each in names if each not in found]
+    made = _make(missing) if missing else {}
     for each, content in made.items():
         for folder in _folders():
             if _keep(folder / _file(each), content):
                 break
-    return made[name]
+    return {**found, **made}
 
 
 def _kept(name: str) -> bytes | None:

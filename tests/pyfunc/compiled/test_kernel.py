@@ -50,7 +50,7 @@ def test_sums_are_the_same(learner, classes):
     bag = compiled(learner, classes)
     matrix = odd(bag.features)
     outputs = bag.members * bag.outputs
-    trees = read(gzip.decompress(bag.packed).decode())
+    trees = read(gzip.decompress(bag.packed))
     put = Places(trees)
     together = Questions(trees, outputs, put)
     alone = Descent(trees, Members(bag.members, bag.outputs), bag.features, put)
@@ -86,7 +86,7 @@ def test_trees_that_are_too_deep_are_walked(learner, classes, limit, monkeypatch
 def test_sets_of_codes_are_not_walked():
     """Nor trees with more nodes than 16 bits can count; their library answers."""
     with pytest.raises(NotAskedError, match="sets of codes"):
-        Walk(read(gzip.decompress(compiled("lightgbm", 2).packed).decode()), Members(3, 1), 6)
+        Walk(read(gzip.decompress(compiled("lightgbm", 2).packed)), Members(3, 1), 6)
 
 
 def test_once_trees_are_ready_their_library_is_gone(monkeypatch):
@@ -157,7 +157,7 @@ def tree(**changed: object) -> Tree:
 
 def both(text: str, outputs: int, rows: np.ndarray) -> list[list[float]]:
     """What all ways say, which is the same."""
-    trees = read(text)
+    trees = read(text.encode())
     put = Places(trees)
     alone, found = Descent(trees, Members(outputs, 1), rows.shape[1], put), Questions(trees, outputs, put).sums(rows)
     np.testing.assert_array_equal(np.array([alone.sums(row) for row in rows]), found)
@@ -196,7 +196,7 @@ def test_a_level_asks_for_a_set_of_any_size():
     text = model([[made.text()]], 3)
     rows = np.array([[0, 0, 0], [0, 40, 1], [0, 1, 0], [1, 41, 1], [1, 40, 0], [1, np.nan, 1]])
 
-    assert Places(read(text)).levels.trees.tolist() == [0]
+    assert Places(read(text.encode())).levels.trees.tolist() == [0]
     assert both(text, 1, rows) == [[0], [1], [2], [7], [4], [7]]
 
 
@@ -228,7 +228,7 @@ def test_trees_of_levels_of_all_depths_stand_beside_others(with_sets):
     rows[random.random(rows.shape) < 0.1] = np.nan
 
     wanted = Engine(text.encode(), 3, 5).batch(rows)
-    forest = read(text)
+    forest = read(text.encode())
     put = Places(forest)
 
     assert (len(put.levels.trees), int(put.levels.is_other.sum())) == (75, 30)
@@ -239,7 +239,7 @@ def test_trees_of_levels_of_all_depths_stand_beside_others(with_sets):
 
 def test_more_sets_than_are_counted_are_left_to_others(monkeypatch):
     """A node has 16 bits for a place, and each set has one."""
-    trees = read(model([[tree(categories={0: [code]}).text() for code in range(5)]], 1))
+    trees = read(model([[tree(categories={0: [code]}).text() for code in range(5)]], 1).encode())
     monkeypatch.setattr(descent, "MOST", 4)
     with pytest.raises(NotAskedError, match="sets"):
         Descent(trees, Members(1, 1), 1, Places(trees))
@@ -266,7 +266,7 @@ def test_what_cannot_be_asked_is_named(why, monkeypatch):
     else:
         text = text.replace("decision_type=10", "decision_type=6")
 
-    trees = read(text)
+    trees = read(text.encode())
 
     with pytest.raises(NotAskedError, match=why):
         Questions(trees, 1, Places(trees))
@@ -283,7 +283,7 @@ def test_the_mean_of_one_row_is_that_of_many(outputs, trees):
         if trees and outputs > 1:
             said *= trees / said.sum(axis=1, keepdims=True)
         constant = [[tree(leaves=np.array([each, each])).text()] for each in said.ravel()]
-        forest = read(model(constant, 1))
+        forest = read(model(constant, 1).encode())
         alone = Descent(forest, Members(4, outputs, trees), 1, Places(forest))
 
         found = alone.mean(np.zeros(1))

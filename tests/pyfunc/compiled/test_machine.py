@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -190,25 +189,6 @@ def test_loops_stand_alone(monkeypatch):
 
     with pytest.raises(making.ForeignCodeError, match="find calls NRT_"):
         making.made("find")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only there it can be seen and done")
-def test_the_loader_is_given_back(folder: Path, monkeypatch):
-    """Not all of it, and what is given back is there again when it is needed."""
-    places()
-    machine.settle()
-    left = resident()
-    monkeypatch.setattr(machine, "_functions", {})
-    assert found_places(places()) == EXPECTED
-
-    assert left < resident()
-
-
-def resident() -> int:
-    """KB of LLVM in memory."""
-    mappings = Path("/proc/self/smaps").read_text().split("VmFlags")
-    of_llvm = [mapping for mapping in mappings if machine.LOADER in mapping]
-    return sum(int(re.search(r"Rss: +(\d+)", mapping)[1]) for mapping in of_llvm)
 
 
 def test_every_loop_has_its_signature():
