@@ -11,8 +11,9 @@ import platform
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from importlib import metadata
 from multiprocessing import current_process
@@ -112,7 +113,7 @@ class Connection:
             try:
                 while future is not None:
                     look()
-                    with suppress(TimeoutError):
+                    with _waiting():
                         return future.result(timeout=LOOK_S)
             except self._lost:
                 log.warning("a worker of the cluster was lost: its work is sent again")
@@ -144,6 +145,27 @@ class Connection:
                 if name not in self._parcels:
                     self._parcels[name] = self._client.scatter(path.read_bytes(), broadcast=True, hash=False)
             return {name: self._parcels[name] for name in files}
+
+
+@contextmanager
+def _waiting() -> Iterator[None]:
+    """Waiting may end without a result."""
+    try:
+        yield
+    except TimeoutError:
+        pass
+    except UnboundLocalError as error:
+        if not has_no_result(error):
+            raise
+
+
+def has_no_result(error: UnboundLocalError) -> bool:
+    """Whether Dask has waited in vain: `distributed.utils.sync` has nothing to return where its wait is cancelled.
+
+    On a busy machine that happens as its time is up, in the place of a TimeoutError. The task goes on.
+    """
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return last.name == "sync" and Path(last.filename).parts[-2:] == ("distributed", "utils.py")
 
 
 def address_problems(scheduler: str) -> list[Problem]:

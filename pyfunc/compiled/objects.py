@@ -7,14 +7,15 @@ as small and as quick to answer as it was.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import importlib.util
+import json
 import logging
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BESIDE = HERE / "__pycache__"
 MADE_IN_S = 300.0
+KEPT_BACK = ("CRISOL_", "MLFLOW_")  # variables with keys and passwords
 TOGETHER = (("descend", "find", "sum_up", "sum_up_levels"), ("walk", "walk_alone"))  # who needs one needs all
 DIGEST = hashlib.sha256().digest_size
 log = logging.getLogger(__name__)
@@ -105,7 +107,7 @@ def _keep(file: Path, made: bytes) -> bool:
     """Whether the folder takes the file; nobody meets half of it."""
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished.write_bytes(hashlib.sha256(made).digest() + made)
         unfinished.replace(file)
     except OSError:
@@ -123,16 +125,15 @@ def _make(names: list[str]) -> dict[str, bytes]:
     """
     if importlib.util.find_spec("numba") is None:
         raise NoMachineError
-    path = os.pathsep.join([str(HERE.parents[1]), *filter(None, sys.path)])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(KEPT_BACK)}
+    environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parents[1]), *filter(None, sys.path)])
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(  # noqa: S603 (a list without a shell, of our own names)
-                [sys.executable, "-W", "ignore", "-m", "pyfunc.compiled.loops.making", folder, *names],
-                env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.DEVNULL, capture_output=True,
-                timeout=MADE_IN_S, check=True,
-            )  # fmt: skip
-            return {name: (Path(folder) / name).read_bytes() for name in names}
-    except (OSError, subprocess.SubprocessError) as error:
+        ended = subprocess.run(  # noqa: S603 (a list without a shell, of our own names)
+            [sys.executable, "-W", "ignore", "-m", "pyfunc.compiled.loops.making", *names],
+            env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=MADE_IN_S, check=True,
+        )  # fmt: skip
+        return {name: base64.b64decode(content) for name, content in json.loads(ended.stdout).items()}
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         log.info("loops are made in this process: %s", type(error).__name__)
         from pyfunc.compiled.loops.making import made  # noqa: PLC0415 (imports Numba)
 

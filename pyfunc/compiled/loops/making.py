@@ -1,4 +1,4 @@
-"""Make the machine code of a loop with Numba: `python -m pyfunc.compiled.loops.making FOLDER descend`.
+"""Make the machine code of a loop with Numba: `python -m pyfunc.compiled.loops.making descend`.
 
 What comes out is an object file that needs nothing of Numba, neither its types nor its memory: a function that finds
 the addresses and shapes of its arrays in one block of numbers. So those who answer (`machine`) never import Numba.
@@ -6,8 +6,9 @@ the addresses and shapes of its arrays in one block of numbers. So those who ans
 
 from __future__ import annotations
 
+import base64
+import json
 import sys
-from pathlib import Path
 
 import llvmlite.binding as llvm
 from numba import cfunc, from_dtype, types
@@ -103,5 +104,4 @@ def _array(context, builder, kind, address, *shape):
 
 
 if __name__ == "__main__":
-    for name in sys.argv[2:]:
-        (Path(sys.argv[1]) / name).write_bytes(made(name))
+    print(json.dumps({name: base64.b64encode(made(name)).decode() for name in sys.argv[1:]}))  # noqa: T201 (its answer)

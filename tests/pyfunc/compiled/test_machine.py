@@ -144,6 +144,23 @@ def test_where_no_process_can_be_started_this_one_makes_it(folder: Path, monkeyp
     assert len(list(folder.iterdir())) == 1
 
 
+def test_who_makes_loops_is_given_no_keys(folder: Path, monkeypatch):
+    """It needs none, and every process that has one may show it."""
+    given = {}
+
+    def ran(_: list[str], env: dict[str, str], **__: object) -> None:
+        given.update(env)
+        raise OSError
+
+    monkeypatch.setattr(objects, "TOGETHER", (("find",),))
+    monkeypatch.setattr(objects.subprocess, "run", ran)
+    for name in ("CRISOL_API_KEY", "MLFLOW_TRACKING_PASSWORD", "OTHER"):
+        monkeypatch.setenv(name, "secret")
+    places()
+
+    assert (given["OTHER"], [name for name in given if name.startswith(objects.KEPT_BACK)]) == ("secret", [])
+
+
 @pytest.mark.parametrize("gone", ["numba", "llvmlite"])
 def test_without_a_compiler_there_are_no_loops(folder: Path, monkeypatch, gone: str):
     """Which is for the caller to see to."""

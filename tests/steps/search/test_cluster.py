@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client
+from distributed.utils import LoopRunner, sync
 
 from pyfunc.cells import Kind
 from pyfunc.schema import Column, InputSchema, Target
@@ -164,6 +166,31 @@ def test_what_a_worker_cannot_do_fails_alone(two_workers, tmp_path, monkeypatch)
 def broken(*_: object) -> tuple[Outcome, dict[str, bytes]]:
     """A worker without room on its disk."""
     raise OSError("no room for the secret cell")
+
+
+def test_a_wait_that_is_cancelled_is_told_from_an_error_of_the_work():
+    """Dask then fails with an unbound variable of its own."""
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    async def wrong() -> int:
+        if asyncio is None:
+            found = 1
+        return found
+
+    runner = LoopRunner()
+    runner.start()
+    try:
+        told = []
+        for work in (cancelled, wrong):
+            with pytest.raises(UnboundLocalError) as failed:
+                sync(runner.loop, work)
+            told.append(door.has_no_result(failed.value))
+    finally:
+        runner.stop()
+
+    assert told == [True, False]
 
 
 @pytest.mark.trains
