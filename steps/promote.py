@@ -18,6 +18,7 @@ from mlflow.entities.model_registry import ModelVersion as RegisteredVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from pyfunc import package
 from pyfunc.errors import Problem, TrainingRefusedError
 from steps import evaluate, ingest, kept, process, reload, rollback, tracking
 from steps.judging import gate
@@ -135,6 +136,7 @@ def roll_back_into(run: StepRun, to: str, name: str) -> Rollback:
 
 def _register(client: MlflowClient, evaluation: Evaluation, decision: gate.Decision, name: str) -> str:
     """Make the version, with all its tags at once; or find the one that this model has already."""
+    decided = _decided_in_training(client, evaluation.model_uri)
     tags = {
         tracking.EVALUATION_RUN: evaluation.run_id,
         tracking.DATASET_RUN: evaluation.dataset_run_id,
@@ -142,9 +144,9 @@ def _register(client: MlflowClient, evaluation: Evaluation, decision: gate.Decis
         tracking.DECISION: decision.code,
         tracking.PROMOTED: str(decision.promoted).lower(),
         tracking.TAG_REASON: decision.reason,
-        tracking.TAG_SCORER: "pipeline",
+        tracking.TAG_SCORER: decided.get(tracking.SCORER, package.BY_PIPELINE),
         **{f"test_{key}": _bounded(figure) for key, figure in evaluation.figures.items()},
-        **_decided_in_training(client, evaluation.model_uri),
+        **decided,
     }
     info = mlflow.models.get_model_info(evaluation.model_uri)
     kept.keep(client, evaluation.run_id, info.model_id)

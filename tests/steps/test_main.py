@@ -132,7 +132,7 @@ def test_the_version_says_why_it_was_promoted(done, trained_store):
 
     assert str(version.version) == "1"
     assert version.tags[tracking.DECISION] == "first_champion"
-    assert version.tags["scorer"] == "pipeline"
+    assert version.tags["scorer"] == version.tags[tracking.SCORER] == "compiled"
     assert version.run_id == done["train_run_id"]
     assert "`income`: number" in version.description
 
