@@ -13,18 +13,23 @@ MAPPING = re.compile(r"^(?=[0-9a-f]+-[0-9a-f]+ )", re.MULTILINE)  # where one be
 IS_UNWRITTEN = re.compile(r"^Anonymous: +0 kB", re.MULTILINE)
 
 
+def _where_it_can() -> contextlib.suppress:
+    """Elsewhere there is no such library, function or file; Windows has none that CDLL takes without a name."""
+    return contextlib.suppress(OSError, AttributeError, TypeError, ValueError)
+
+
 def share() -> None:
     """Let all threads of this process take memory from one place.
 
     Else each has a place of its own whose end is never handed back: a thread that loads a model keeps 20 MB.
     """
-    with contextlib.suppress(OSError, AttributeError):
+    with _where_it_can():
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def trim() -> None:
     """Hand freed memory back: making trees ready takes much of it."""
-    with contextlib.suppress(OSError, AttributeError):
+    with _where_it_can():
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -36,7 +41,7 @@ def let_go(library: str) -> None:
     Args:
         library: a part of its path.
     """
-    with contextlib.suppress(OSError, AttributeError, ValueError):
+    with _where_it_can():
         madvise = ctypes.CDLL(None).madvise
         for mapping in MAPPING.split(Path("/proc/self/smaps").read_text(encoding="utf-8", errors="replace")):
             first = mapping.partition("\n")[0]

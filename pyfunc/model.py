@@ -20,7 +20,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
-from pyfunc import explaining, memory, package
+from pyfunc import explaining, package
 from pyfunc.compiled.plan import Floats, Plan
 from pyfunc.enforced import cells_of, columns_of
 from pyfunc.errors import Problem, ProjectError, SchemaMismatchError
@@ -78,7 +78,6 @@ class Scorer:
         """Make a compiled model ready for many rows; takes seconds, and others may ask meanwhile."""
         if self.package.plan is not None:
             self.package.plan.warm()
-            memory.trim()
 
     def answer(
         self, frame: pd.DataFrame, where: str, threshold: float | None = None

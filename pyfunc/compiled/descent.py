@@ -12,8 +12,8 @@ import numpy as np
 
 from pyfunc.compiled.forest import Floats, Forest, Ints
 from pyfunc.compiled.machine import Loop
-from pyfunc.compiled.means import Members, Room
 from pyfunc.compiled.places import CODE, NOT_IN, Levels, NotAskedError, Places
+from pyfunc.compiled.room import Members, Room
 from pyfunc.compiled.signatures import TOGETHER
 
 FIELD = 16  # bits of a packed field: place, bound, left, right
@@ -48,9 +48,9 @@ class Descent:
         loop = Loop(
             "descend",
             *asks.columns, words_of(order), _nodes(forest, asks.packed, order, starts),
-            filled(starts[:-1], TOGETHER), filled(inner - 1, TOGETHER),
+            filled(starts[:-1]), filled(inner - 1),
             words_of(np.maximum(forest.depths[order], 1)), words_of(np.cumsum(sizes) - sizes - inner),
-            forest.values[leaves], *_levels(places.levels, asks.packed, TOGETHER),
+            forest.values[leaves], *_levels(places.levels, asks.packed),
         )  # fmt: skip
         self._room = Room(loop, features, members, (asks.n_places, np.uint64), (forest.n_trees, np.float64))
 
@@ -110,7 +110,7 @@ def _nodes(forest: Forest, asks: Words, order: Ints, starts: Ints) -> Words:
     return found
 
 
-def _levels(levels: Levels, asks: Words, together: int) -> tuple[Any, ...]:
+def _levels(levels: Levels, asks: Words) -> tuple[Any, ...]:
     """Trees of levels as `lanes` takes them, in groups of about the same depth.
 
     Which they are; for each group level by level what its trees ask, those of fewer levels at first nothing; how many
@@ -119,10 +119,10 @@ def _levels(levels: Levels, asks: Words, together: int) -> tuple[Any, ...]:
     sizes = np.diff(levels.starts)
     order = np.argsort(sizes, kind="stable")
     depths, asked = [], [np.zeros(0, dtype=np.uint64)]
-    for begin in range(0, len(order), together):
-        group = order[begin : begin + together]
+    for begin in range(0, len(order), TOGETHER):
+        group = order[begin : begin + TOGETHER]
         depth = int(sizes[group].max())
-        lanes = np.full((depth, together), NEVER, dtype=np.uint64)
+        lanes = np.full((depth, TOGETHER), NEVER, dtype=np.uint64)
         for lane, tree in enumerate(group.tolist()):
             lanes[depth - sizes[tree] :, lane] = asks[levels.nodes[levels.starts[tree] : levels.starts[tree + 1]]]
         depths.append(depth)
@@ -138,9 +138,9 @@ def words_of(numbers: np.ndarray[Any, Any]) -> Words:
     return numbers.astype(np.uint64)
 
 
-def filled(numbers: Ints, together: int) -> Words:
+def filled(numbers: Ints) -> Words:
     """The same with zeros behind them, up to a multiple: lanes of the last group that nobody asks."""
-    return words_of(np.append(numbers, np.zeros(-len(numbers) % together, dtype=np.int64)))
+    return words_of(np.append(numbers, np.zeros(-len(numbers) % TOGETHER, dtype=np.int64)))
 
 
 def ways(forest: Forest, nodes: Ints) -> Words:

@@ -99,8 +99,9 @@ def model(channels: Sequence[Sequence[str]], features: int) -> str:
 
 def blocks(text: str) -> list[str]:
     """The trees of a model file, as `Tree.text` gives them."""
-    body = text[text.index("Tree=0\n") : text.index("\nend of trees")]
-    return [part.strip("\n") for part in re.split(r"Tree=\d+\n", body)[1:]]
+    content = text.encode()
+    begin, end = ends_of_body(content)
+    return [part.strip("\n") for part in re.split(r"Tree=\d+\n", content[begin:end].decode())[1:]]
 
 
 def ends_of_body(content: bytes) -> tuple[int, int]:

@@ -42,8 +42,8 @@ class Loop:
 
     def __init__(self, name: str, *held: Array) -> None:
         kinds, function = SIGNATURES[name], _function(name)
-        self._held, self._kinds = held, kinds[len(held) :]
-        self._begin = _packer(kinds[: len(held)])(*_told(held, kinds))
+        first, self._kinds = kinds[: len(held)], kinds[len(held) :]
+        self._held, self._begin = held, _packer(first)(*_told(held, first))
         self._pack = _packer(self._kinds)
         self._run = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(function)
         self.briefly = ctypes.PYFUNCTYPE(None, ctypes.c_char_p)(function)
@@ -73,7 +73,7 @@ def _packer(kinds: tuple[Kind, ...]) -> Callable[..., bytes]:
 def _told(given: Iterable[Any], kinds: tuple[Kind, ...]) -> list[int]:
     """The numbers of such a block."""
     numbers: list[int] = []
-    for each, (of, axes) in zip(given, kinds, strict=False):
+    for each, (of, axes) in zip(given, kinds, strict=True):
         if not axes:
             numbers.append(each)
             continue

@@ -18,9 +18,9 @@ from pyfunc.compiled.descent import Descent
 from pyfunc.compiled.engine import Engine
 from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
-from pyfunc.compiled.means import Members
 from pyfunc.compiled.objects import NoMachineError
 from pyfunc.compiled.places import NotAskedError, Places
+from pyfunc.compiled.room import Members
 from pyfunc.compiled.walk import Walk
 
 SHARES, MARGINS = "shares", "margins"

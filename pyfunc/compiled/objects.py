@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 BESIDE = HERE / "__pycache__"
 MADE_IN_S = 300.0
 KEPT_BACK = ("CRISOL_", "MLFLOW_")  # variables with keys and passwords
-TOGETHER = (("descend", "find", "sum_up", "sum_up_levels"), ("walk", "walk_alone"))  # who needs one needs all
+GROUPS = (("descend", "find", "sum_up", "sum_up_levels"), ("walk", "walk_alone"))  # who needs one needs all
 DIGEST = hashlib.sha256().digest_size
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def of(name: str) -> dict[str, bytes]:
         NoMachineError: Numba is not installed, and nobody has made them before.
         ImportError: llvmlite is not.
     """
-    (names,) = (group for group in TOGETHER if name in group)
+    (names,) = (group for group in GROUPS if name in group)
     found = {each: content for each in names if (content := _kept(each)) is not None}
     missing = [each for each in names if each not in found]
     made = _make(missing) if missing else {}

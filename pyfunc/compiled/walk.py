@@ -15,8 +15,8 @@ import numpy as np
 from pyfunc.compiled.descent import MOST, ONE_LEAF, filled, ways, words_of
 from pyfunc.compiled.forest import Floats, Forest
 from pyfunc.compiled.machine import Loop
-from pyfunc.compiled.means import Members, Room
 from pyfunc.compiled.places import LEFT, RIGHT, ZERO, NotAskedError, gaps_of
+from pyfunc.compiled.room import Members, Room
 from pyfunc.compiled.signatures import TOGETHER
 
 GAPS = {RIGHT: np.inf, LEFT: -np.inf, ZERO: 0.0}  # what a gap is compared as, by where it goes
@@ -48,7 +48,7 @@ class Walk:
         order = np.argsort(forest.depths, kind="stable")  # groups of about the same depth
         bounds, packed = _nodes(forest, column, starts)
         trees = (
-            packed, filled(starts[order], TOGETHER), filled(inner[order] - 1, TOGETHER),
+            packed, filled(starts[order]), filled(inner[order] - 1),
             words_of(np.maximum(forest.depths[order], 1)), words_of(order), words_of(forest.leaves[:-1] - inner),
             bounds, forest.values,
         )  # fmt: skip

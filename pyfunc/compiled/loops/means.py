@@ -10,7 +10,7 @@ from pyfunc.compiled.loops.inner import inner
 
 @inner
 def add(said, trees, mean):
-    """The mean (n_classes,) of the probabilities of members (n_members, n_outputs), see `pyfunc.compiled.means`."""
+    """The mean (n_classes,) of the probabilities of members (n_members, n_outputs); see `pyfunc.compiled.room`."""
     members, outputs = said.shape
     classes = len(mean)
     for at in range(classes):

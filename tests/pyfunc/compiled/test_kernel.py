@@ -15,9 +15,9 @@ from pyfunc.compiled.extract import extract
 from pyfunc.compiled.forest import read
 from pyfunc.compiled.kernel import Questions
 from pyfunc.compiled.lightgbm_text import Tree, model
-from pyfunc.compiled.means import Members
 from pyfunc.compiled.models import LEAST_ROWS, MANY_ROWS, WAITED_FOR, Bag
 from pyfunc.compiled.places import NotAskedError, Places
+from pyfunc.compiled.room import Members
 from pyfunc.compiled.walk import Walk
 from pyfunc.recalibration import Recalibration
 from tests.api.served import until

@@ -54,7 +54,7 @@ def never(*_: object, **__: object) -> bytes:
 def test_a_loop_is_made_once_and_kept(folder: Path, monkeypatch):
     """In a process of its own, the first time; the next process reads the file."""
     assert found_places(places()) == EXPECTED
-    assert sorted(file.name.split("-")[0] for file in folder.iterdir()) == sorted(objects.TOGETHER[0])
+    assert sorted(file.name.split("-")[0] for file in folder.iterdir()) == sorted(objects.GROUPS[0])
     monkeypatch.setattr(objects, "_make", never)
     monkeypatch.setattr(machine, "_functions", {})
 
@@ -72,13 +72,13 @@ def test_who_answers_does_not_import_the_compiler(folder: Path):
     for _ in range(2):
         ended = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
         assert ended.stdout == "[]\n"
-    assert len(list(folder.iterdir())) == len(objects.TOGETHER[0])
+    assert len(list(folder.iterdir())) == len(objects.GROUPS[0])
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed", "empty"])
 def test_a_file_that_is_not_as_it_was_written_is_made_again(folder: Path, monkeypatch, harm: str):
     """Machine code is run unseen."""
-    monkeypatch.setattr(objects, "TOGETHER", (("find",),))
+    monkeypatch.setattr(objects, "GROUPS", (("find",),))
     made = {"find": making.made("find")}
     monkeypatch.setattr(objects, "_make", lambda _: made)
     places()
@@ -95,7 +95,7 @@ def test_a_file_that_is_not_as_it_was_written_is_made_again(folder: Path, monkey
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owner here")
 def test_what_another_has_put_there_is_not_run(folder: Path, monkeypatch):
     """It is made again."""
-    monkeypatch.setattr(objects, "TOGETHER", (("find",),))
+    monkeypatch.setattr(objects, "GROUPS", (("find",),))
     made = {"find": making.made("find")}
     monkeypatch.setattr(objects, "_make", lambda _: made)
     places()
@@ -124,7 +124,7 @@ def test_without_a_folder_that_takes_it_a_loop_is_made_all_the_same(tmp_path: Pa
 def test_without_a_folder_of_the_user_files_stand_beside_the_sources(folder: Path, monkeypatch):
     """As Python keeps its own."""
     folder.write_text("")
-    monkeypatch.setattr(objects, "TOGETHER", (("find",),))
+    monkeypatch.setattr(objects, "GROUPS", (("find",),))
     made = {"find": making.made("find")}
     monkeypatch.setattr(objects, "_make", lambda _: made)
     places()
@@ -137,7 +137,7 @@ def test_without_a_folder_of_the_user_files_stand_beside_the_sources(folder: Pat
 
 def test_where_no_process_can_be_started_this_one_makes_it(folder: Path, monkeypatch):
     """An interpreter inside of another program may not be one that can be started."""
-    monkeypatch.setattr(objects, "TOGETHER", (("find",),))
+    monkeypatch.setattr(objects, "GROUPS", (("find",),))
     monkeypatch.setattr(sys, "executable", "/nowhere")
 
     assert found_places(places()) == EXPECTED
@@ -152,7 +152,7 @@ def test_who_makes_loops_is_given_no_keys(folder: Path, monkeypatch):
         given.update(env)
         raise OSError
 
-    monkeypatch.setattr(objects, "TOGETHER", (("find",),))
+    monkeypatch.setattr(objects, "GROUPS", (("find",),))
     monkeypatch.setattr(objects.subprocess, "run", ran)
     for name in ("CRISOL_API_KEY", "MLFLOW_TRACKING_PASSWORD", "OTHER"):
         monkeypatch.setenv(name, "secret")
@@ -210,6 +210,6 @@ def test_loops_stand_alone(monkeypatch):
 
 def test_every_loop_has_its_signature():
     """One list for those who call and for the one who makes them."""
-    assert set(making.LOOPS) == set(SIGNATURES) == {name for names in objects.TOGETHER for name in names}
+    assert set(making.LOOPS) == set(SIGNATURES) == {name for names in objects.GROUPS for name in names}
     for name, loop in making.LOOPS.items():
         assert loop.__code__.co_argcount == len(SIGNATURES[name])
